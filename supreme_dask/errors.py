@@ -1,0 +1,63 @@
+"""Every error that supreme-dask raises, and whose fault it is.
+
+::
+
+    SupremeError
+    ├── DemandError (ValueError)        the caller's: an amount or a name that cannot be understood
+    ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
+    └── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
+"""
+
+from __future__ import annotations
+
+
+class SupremeError(Exception):
+    """Base of all errors of this package."""
+
+
+class DemandError(SupremeError, ValueError):
+    """An amount of a resource, or the name of one, that cannot be understood.
+
+    Attributes
+    ----------
+    resource : str
+        Name of the resource, as given.
+    amount : object
+        What was given for it.
+    """
+
+    def __init__(self, resource: object, amount: object, problem: str) -> None:
+        super().__init__(f"{resource}={amount!r}: {problem}")
+        self.resource = resource
+        self.amount = amount
+
+
+class ConfigError(SupremeError, ValueError):
+    """A setting that cannot be used.
+
+    Attributes
+    ----------
+    setting : str
+        Full name in Dask's config, such as ``supreme.memory.safe-fraction``.
+    value : object
+        What it was set to.
+    """
+
+    def __init__(self, setting: str, value: object, problem: str) -> None:
+        super().__init__(f"{setting}: {value!r}: {problem}")
+        self.setting = setting
+        self.value = value
+
+
+class IncompatibleDaskError(SupremeError, RuntimeError):
+    """This release of distributed differs from the ones we know how to extend.
+
+    Attributes
+    ----------
+    differences : list of str
+        One sentence per method that is missing or takes other arguments.
+    """
+
+    def __init__(self, differences: list[str]) -> None:
+        super().__init__("; ".join(differences))
+        self.differences = differences
