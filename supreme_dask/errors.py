@@ -50,7 +50,7 @@ class ConfigError(SupremeError, ValueError):
 
 
 class IncompatibleDaskError(SupremeError, RuntimeError):
-    """This release of distributed differs from the ones we know how to extend.
+    """The installed distributed differs from the ones we know how to extend.
 
     Attributes
     ----------

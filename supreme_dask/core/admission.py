@@ -1,0 +1,233 @@
+"""Who runs where, and who waits: events in, instructions out.
+
+A task is admitted to a worker where it fits now, or held. Types whose memory nobody declared run on a worker
+of their own until one run has been measured. Types that are measured to be short may wait on a worker behind
+those that run there, and are sent in batches, because small messages cost more than decisions.
+
+See `queues` for the order, `placement` for the choice of a worker, `patience` for those who wait long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+from supreme_dask.core import placement, reasons
+from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
+from supreme_dask.core.instructions import Instruction, Placed, Settings
+from supreme_dask.core.kinds import Kinds
+from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.patience import Patience
+from supreme_dask.core.profiles import Measurement
+from supreme_dask.core.queues import Queues
+from supreme_dask.core.reasons import Unplaceable
+from supreme_dask.core.resources import MEMORY
+from supreme_dask.core.shapes import Inputs, Shape, Task, Waiting
+
+_PACE = 0.05
+
+
+class Admission:
+    """The queues, and the ledger that they draw on. It has one owner, who brings the time.
+
+    Parameters
+    ----------
+    settings
+        What an operator may change.
+
+    Attributes
+    ----------
+    ledger : Ledger
+        What is free where. Workers are added, resized and removed through `Admission`.
+    considered : int
+        Shapes looked at since the start: a measure of work that does not depend on the machine.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self.ledger = Ledger()
+        self.queues = Queues()
+        self.kinds = Kinds(self.ledger, self.settings)
+        self.considered = 0
+        self._patience = Patience(self.ledger, self.queues, self.kinds, self.settings)
+        self._start = 0
+
+    # ---------------------------------------------------------------------------------- workers
+    def add_worker(self, address: str, host: str, threads: int, capacity: Mapping[str, int]) -> Row:
+        """Note a worker that joined, or what an earlier one has now."""
+        row = self.ledger.rows.get(address)
+        if row is None:
+            row = self.ledger.add_row(address, host, threads, capacity)
+        else:
+            self.ledger.resize(row, threads, capacity)
+        self.kinds.workers_changed()
+        return row
+
+    def remove_worker(self, address: str) -> None:
+        """Forget a worker that is gone."""
+        row = self.ledger.rows.get(address)
+        if row is not None:
+            for key in row.tasks:
+                self._end_probe(key)
+            self.ledger.remove_row(row)
+            self.kinds.workers_changed()
+
+    # ------------------------------------------------------------------------------ tasks come
+    def arrive(self, task: Task, now: float) -> str | None:
+        """Admit a task that became ready and return the address of its worker; or hold it, and return None.
+
+        It never overtakes a task that the user put before it, nor one of its own shape.
+        """
+        shape = self.kinds.shape(task)
+        if not shape.count and not self.queues.any_before(shape.user_priority) and self._may_probe(shape):
+            row = placement.pick(self.ledger, shape, task.inputs, self._start)
+            if row is not None:
+                self._start = row.index + 1
+                self._admit(task.key, shape, task.inputs, row, now)
+                return row.address
+        if not shape.count:
+            shape.since = now
+            if shape.short:
+                self.ledger.gained.update(self.ledger.hungry)
+        self.queues.push(task, shape)
+        return None
+
+    def occupy(self, task: Task, address: str, now: float) -> None:
+        """Note a task that a worker has already: it was placed before we came."""
+        self._admit(task.key, self.kinds.shape(task), task.inputs, self.ledger.rows[address], now)
+
+    def place_actor(self, task: Task, demand: Mapping[str, int]) -> str | Unplaceable:
+        """Reserve `demand` for as long as an actor lives; actors take no thread, and cannot wait."""
+        shape = Shape(task, downstream=False, size=0)
+        shape.set_need(self.ledger.need({MEMORY: 0, **demand}, threads=0))
+        row = placement.pick(self.ledger, shape, start=self._start)
+        if row is None:
+            return placement.refuse(self.ledger, shape)
+        self._start = row.index + 1
+        self.ledger.reserve(task.key, row, shape.need)
+        return row.address
+
+    # -------------------------------------------------------------------------------- tasks end
+    def finish(self, key: Hashable, measurement: Measurement | None, now: float) -> None:
+        """Give back what a task held; learn from it, unless nothing is to be learned."""
+        reservation = self.ledger.release(key)
+        if reservation is None or reservation.shape is None:
+            return
+        shape, row = reservation.shape, reservation.row
+        row.progress = now
+        self._end_probe(key, shape)
+        if measurement is not None:
+            self._patience.pace += _PACE * (measurement.wall - self._patience.pace)
+            if self.kinds.learn(shape.type, measurement):
+                self._wake(shape)
+
+    def abandon(self, key: Hashable) -> None:
+        """Keep what a cancelled task holds until `settle`: its thread may still run."""
+        reservation = self.ledger.reservations.get(key)
+        if reservation is not None:
+            self._end_probe(key, reservation.shape)
+            self.ledger.abandon(key)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a waiting task."""
+        self.queues.remove(key)
+
+    # ------------------------------------------------------------------------------- decisions
+    def fill(self, now: float) -> list[Placed]:
+        """Admit waiting tasks to the workers that gained room, and say where they go."""
+        gained = self.ledger.gained
+        placed: list[Placed] = []
+        while gained and self.queues:
+            row = next(iter(gained))
+            del gained[row]
+            self._fill_row(row, placed, now)
+        gained.clear()
+        return placed
+
+    def tick(self, now: float) -> list[Instruction]:
+        """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
+        return self._patience.tick(now)
+
+    def explain(self, key: Hashable) -> str | None:
+        """Say why a task waits; None if it does not."""
+        shape = self.queues.shape_of(key)
+        if shape is None:
+            return None
+        return reasons.waiting(shape.type, placement.refuse(self.ledger, shape))
+
+    # ----------------------------------------------------------------------------------- inside
+    def _fill_row(self, row: Row, placed: list[Placed], now: float) -> None:
+        goals: dict[Shape, int] = {}
+        while (choice := self._next(row, goals)) is not None:
+            shape, entry = choice
+            self.queues.remove(entry.key)
+            self._admit(entry.key, shape, entry.inputs, row, now)
+            placed.append(Placed(entry.key, row.address))
+        self.ledger.set_refill(row)
+
+    def _next(self, row: Row, goals: dict[Shape, int]) -> tuple[Shape, Waiting] | None:
+        """Return the waiting task that goes next on a row, and its shape."""
+        thread_wanted = False
+        for shape in self.queues.in_order(row.address):
+            self.considered += 1
+            entry = shape.head(row.address)
+            if entry is None or not self._may_probe(shape):
+                continue
+            if placement.fits(self.ledger, row, shape, entry.inputs):
+                return shape, entry
+            if not shape.short:
+                # A short task that waits on the worker must not get the thread that this one waits for.
+                thread_wanted = thread_wanted or self._wants_only_a_thread(row, shape)
+            elif not thread_wanted and self._may_look_ahead(row, shape, entry, goals):
+                return shape, entry
+        return None
+
+    def _may_look_ahead(self, row: Row, shape: Shape, entry: Waiting, goals: dict[Shape, int]) -> bool:
+        goal = goals.get(shape)
+        if goal is None:
+            # A fair part of what waits, so that the last batch is not one worker's alone.
+            fair = row.short + shape.count * row.threads // max(self.ledger.total[THREADS_AXIS], 1)
+            goal = goals[shape] = min(shape.depth * row.threads, fair)
+        if row.short >= goal:
+            return False
+        if shape.restrictions is not None and row not in placement.permitted(self.ledger, shape):
+            return False
+        return self.ledger.fits_behind(row, placement.with_inputs(shape.rest, entry.inputs, row))
+
+    def _wants_only_a_thread(self, row: Row, shape: Shape) -> bool:
+        return row.behind > 0 and all(row.free[axis] >= amount for axis, amount in shape.rest)
+
+    def _may_probe(self, shape: Shape) -> bool:
+        if not shape.probing:
+            return True
+        kind = self.kinds[shape.type]
+        return len(kind.probes) < kind.quota
+
+    def _admit(self, key: Hashable, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
+        if shape.probing:
+            self.kinds[shape.type].probes[key] = now
+        need = placement.with_inputs(_reserved(shape, row), inputs, row)
+        self.ledger.reserve(key, row, need, shape)
+        shape.since = row.progress = now
+        if row.promise is not None and row.promise.shape is shape:
+            self.ledger.end_promise(row)
+
+    def _end_probe(self, key: Hashable, shape: Shape | None = None) -> None:
+        if shape is None and key in self.ledger.reservations:
+            shape = self.ledger.reservations[key].shape
+        if shape is not None:
+            self.kinds[shape.type].probes.pop(key, None)
+
+    def _wake(self, shape: Shape) -> None:
+        """Let every worker look at the queues again: what a type needs has changed."""
+        self.queues.rank()
+        if any(other.count for other in self.kinds[shape.type].shapes.values()):
+            self.ledger.gained.update((row, None) for row in self.ledger.rows.values() if row.is_open)
+
+
+def _reserved(shape: Shape, row: Row) -> Need:
+    if shape.short:
+        return shape.rest
+    if not shape.probing:
+        return shape.need
+    everything = 0 if row.unlimited else max(row.free[MEMORY_AXIS], 0)
+    return tuple(sorted([*(part for part in shape.need if part[0] != IDLE_AXIS), (MEMORY_AXIS, everything)]))
