@@ -127,6 +127,12 @@ class Admission:
             self._end_probe(key, reservation.shape)
             self.ledger.abandon(key)
 
+    def secede(self, key: Hashable, *, keep_memory: bool) -> None:
+        """Give back the thread and the cpu of a task that left its worker's pool of threads."""
+        reservation = self.ledger.reservations[key]
+        self._end_probe(key, reservation.shape)
+        self.ledger.secede(key, keep_memory=keep_memory)
+
     def drop(self, key: Hashable) -> None:
         """Forget a waiting task."""
         self.queues.remove(key)

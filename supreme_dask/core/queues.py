@@ -7,7 +7,7 @@ of the graph: they free memory. Sources go by dominant share × duration, larges
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, KeysView
 from itertools import count
 from operator import attrgetter
 
@@ -51,6 +51,10 @@ class Queues:
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._held
+
+    def keys(self) -> KeysView[Hashable]:
+        """Return the keys of all waiting tasks."""
+        return self._held.keys()
 
     def shape_of(self, key: Hashable) -> Shape | None:
         """Return the shape of a waiting task."""

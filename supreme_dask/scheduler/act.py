@@ -1,0 +1,161 @@
+"""The only file that overrides or writes distributed's scheduler, guarded by a check of what it overrides.
+
+Five bound methods of the running scheduler are replaced, and one stream handler. The transition table holds
+raw functions that look these methods up on the instance, so assigning to the instance is enough, and deleting
+the attribute restores what was there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import pickle
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from time import time
+from typing import Any
+
+from distributed.scheduler import Scheduler, TaskState
+
+from supreme_dask.errors import IncompatibleDaskError
+from supreme_dask.scheduler.observe import MEASURED_KEY
+
+log = logging.getLogger(__name__)
+
+RECALLED = "supreme-recall"
+
+_SIGNATURES = {
+    "is_rootish": ("self", "ts"),
+    "decide_worker_non_rootish": ("self", "ts"),
+    "stimulus_queue_slots_maybe_opened": ("self", "stimulus_id"),
+    "bulk_schedule_unrunnable_after_adding_worker": ("self", "ws"),
+    "_check_unrunnable_task_timeouts": ("self", "timestamp", "recommendations", "stimulus_id"),
+    "handle_long_running": ("self", "key", "worker", "run_id", "compute_duration", "stimulus_id"),
+    "transitions": ("self", "recommendations", "stimulus_id"),
+    "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
+    "_reschedule": ("self", "key", "worker", "stimulus_id"),
+}
+
+
+def check(scheduler: type[Scheduler] = Scheduler) -> None:
+    """Make sure that this distributed has the methods that we replace and call, with the arguments we know.
+
+    Raises
+    ------
+    IncompatibleDaskError
+        With one sentence per difference.
+    """
+    differences = [
+        difference
+        for name, known in _SIGNATURES.items()
+        if (difference := _difference(scheduler, name, known))
+    ]
+    if differences:
+        raise IncompatibleDaskError(differences)
+
+
+class Hands:
+    """Everything that is done to one scheduler.
+
+    Parameters
+    ----------
+    scheduler
+        The running scheduler.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._handlers: dict[str, Any] = {}
+
+    async def install(
+        self, replacements: Mapping[str, Callable[..., Any]], handlers: Mapping[str, Any]
+    ) -> None:
+        """Replace methods of the scheduler, and handlers of messages from workers."""
+        await self._stop_stealing()
+        for name, replacement in replacements.items():
+            setattr(self._scheduler, name, replacement)
+        for op, handler in handlers.items():
+            self._handlers[op] = self._scheduler.stream_handlers.get(op)
+            self._scheduler.stream_handlers[op] = handler
+
+    def uninstall(self, replacements: Iterable[str]) -> None:
+        """Give the scheduler its own methods back."""
+        for name in replacements:
+            self._scheduler.__dict__.pop(name, None)
+        for op, handler in self._handlers.items():
+            if handler is None:
+                # A message may still be on its way.
+                self._scheduler.stream_handlers[op] = _ignore
+            else:
+                self._scheduler.stream_handlers[op] = handler
+
+    async def _stop_stealing(self) -> None:
+        # Stealing moves tasks past every count of resources. `stop` waits for what is in flight.
+        stealing = self._scheduler.extensions.pop("stealing", None)
+        if stealing is not None:
+            await stealing.stop()
+            for name, plugin in list(self._scheduler.plugins.items()):
+                if plugin is stealing:
+                    del self._scheduler.plugins[name]
+
+    # ---------------------------------------------------------------------------------- tasks
+    def place(self, keys: Iterable[Hashable]) -> None:
+        """Let waiting tasks go through `decide_worker_non_rootish`, first key first, in one batch of messages."""
+        batch = dict.fromkeys(reversed(list(keys)), "processing")
+        self._scheduler.transitions(batch, f"supreme-place-{time()}")
+
+    def release(self, keys: Iterable[Hashable]) -> None:
+        """Take tasks back into the queue; whoever still wants them will see them decided anew."""
+        self._scheduler.transitions(dict.fromkeys(keys, "released"), f"supreme-release-{time()}")
+
+    def recall(self, address: str, keys: Iterable[Hashable]) -> None:
+        """Ask a worker to give back tasks that it has not started; it answers ``steal-response``."""
+        comm = self._scheduler.stream_comms.get(address)
+        if comm is not None:
+            comm.send(*({"op": "steal-request", "key": key, "stimulus_id": RECALLED} for key in keys))
+
+    def recalled(self, key: Hashable, address: str) -> None:
+        """Take back a task that its worker gave up."""
+        self._scheduler._reschedule(key, worker=address, stimulus_id=RECALLED)
+
+    def fail(self, key: Hashable, error: Exception) -> None:
+        """Let a waiting task fail with an error that any client can read."""
+        stimulus = f"supreme-fail-{time()}"
+        recommendations = self._scheduler.transition(
+            key, "erred", stimulus, exception=pickle.dumps(error), cause=key
+        )
+        self._scheduler.transitions(recommendations, stimulus)
+
+    def warn(self, sentence: str) -> None:
+        """Show a warning in every client; it needs nothing of ours there."""
+        log.warning("%s", sentence)
+        self._scheduler.log_event("warn", {"message": pickle.dumps(sentence)})
+
+    # ----------------------------------------------------------------------------------- state
+    def set_restrictions(self, ts: TaskState, resources: Mapping[str, float] | None) -> None:
+        """Set what stock Dask believes that a task needs."""
+        ts.resource_restrictions = dict(resources) if resources else None
+
+    def forget_measurement(self, ts: TaskState) -> None:
+        """Drop what the worker told from the metadata that the scheduler keeps per task."""
+        if ts.metadata is not None and ts.metadata.pop(MEASURED_KEY, None) is not None and not ts.metadata:
+            ts.metadata = None
+
+    def ask(self, address: str, message: Mapping[str, Any]) -> None:
+        """Send a message to a worker."""
+        comm = self._scheduler.stream_comms.get(address)
+        if comm is not None:
+            comm.send(dict(message))
+
+
+def _ignore(**_: Any) -> None:
+    pass
+
+
+def _difference(scheduler: type[Scheduler], name: str, known: tuple[str, ...]) -> str | None:
+    method = getattr(scheduler, name, None)
+    if method is None:
+        return f"Scheduler.{name} is gone"
+    found = tuple(inspect.signature(method).parameters)
+    if found != known:
+        return f"Scheduler.{name} takes ({', '.join(found)}) instead of ({', '.join(known)})"
+    return None

@@ -1,0 +1,58 @@
+"""What users declared, by task: Dask's ``resources=`` annotation, or a rule for the prefix of its name.
+
+Stock code compares annotated amounts as they stand, so strings, negatives and names that no worker declares make
+it raise in the middle of its own accounting (distributed #9108). They are read here, once, before any transition,
+and taken off the task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+from distributed.scheduler import TaskState
+
+from supreme_dask.core.resources import MEMORY, NETWORK, Resources
+from supreme_dask.errors import DemandError
+
+
+class Demands:
+    """Declared demands by task.
+
+    Parameters
+    ----------
+    rules
+        Demands by task prefix, for tasks that are not annotated.
+    """
+
+    def __init__(self, rules: Mapping[str, Resources]) -> None:
+        self._rules = dict(rules)
+        self._declared: dict[Hashable, Resources] = {}
+        self._interned: dict[Resources, Resources] = {}
+        self.errors: dict[Hashable, DemandError] = {}
+
+    def read(self, ts: TaskState) -> None:
+        """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
+        try:
+            demand = Resources.parse(ts.resource_restrictions or {})
+        except DemandError as error:
+            self.errors[ts.key] = error
+        else:
+            self._declared[ts.key] = self._interned.setdefault(demand, demand)
+
+    def of(self, ts: TaskState) -> Resources | None:
+        """Return what was declared for a task, or None."""
+        return self._declared.get(ts.key) or self._rules.get(ts.prefix.name)
+
+    def forget(self, key: Hashable) -> None:
+        """Drop what was declared for a task that is gone."""
+        self._declared.pop(key, None)
+        self.errors.pop(key, None)
+
+    def as_dask(self, key: Hashable, supply: Mapping[str, object]) -> dict[str, float]:
+        """Return a demand in Dask's own terms, without what no worker supplies: stock code cannot wait for it."""
+        demand = self._declared.get(key, Resources())
+        return {name: amount / _unit(name) for name, amount in demand.amounts if name in supply}
+
+
+def _unit(name: str) -> int:
+    return 1 if name in (MEMORY, NETWORK) else 1000
