@@ -1,3 +1,32 @@
 """Resource-aware placement for ``dask.distributed``: tasks go where they fit."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from supreme_dask.cluster import SupremeCluster as SupremeCluster
+    from supreme_dask.core.groups import WorkerGroup as WorkerGroup
+    from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "SupremeCluster": "cluster",
+    "SupremePlugin": "scheduler.plugin",
+    "WorkerGroup": "core.groups",
+}
+
+__all__ = ["SupremeCluster", "SupremePlugin", "WorkerGroup"]
+
+
+def __getattr__(name: str) -> Any:
+    # PEP 562: importing `supreme_dask.core` must not load distributed.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

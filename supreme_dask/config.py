@@ -13,17 +13,15 @@ from supreme_dask.core.instructions import Settings
 from supreme_dask.core.resources import Resources, parse_amount
 from supreme_dask.errors import ConfigError, DemandError
 
-_DEFAULTS = Path(__file__).with_name("supreme.yaml")
-
-
-def load_defaults() -> None:
-    """Add the defaults of this package to Dask's config; what the user has set stays."""
-    dask.config.update_defaults(yaml.safe_load(_DEFAULTS.read_text()))
+_DEFAULTS = yaml.safe_load(Path(__file__).with_name("supreme.yaml").read_text())
+dask.config.update_defaults(_DEFAULTS)
 
 
 def get(setting: str) -> Any:
     """Return a setting of the section ``supreme``."""
-    return dask.config.get(f"supreme.{setting}")
+    name = f"supreme.{setting}"
+    # Somebody may have replaced the whole config since we were imported; Dask's own tests do.
+    return dask.config.get(name, default=dask.config.get(name, config=_DEFAULTS))
 
 
 def seconds(setting: str) -> float | None:
@@ -92,6 +90,3 @@ def settings() -> Settings:
         patience=seconds("patience") or 0.0,
         infeasible_timeout=seconds("infeasible-timeout"),
     )
-
-
-load_defaults()

@@ -9,11 +9,12 @@ See `queues` for the order, `placement` for the choice of a worker, `patience` f
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 from supreme_dask.core import placement, reasons
 from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
 from supreme_dask.core.instructions import Instruction, Placed, Settings
+from supreme_dask.core.keys import Key
 from supreme_dask.core.kinds import Kinds
 from supreme_dask.core.ledger import Ledger, Row
 from supreme_dask.core.patience import Patience
@@ -107,7 +108,7 @@ class Admission:
         return row.address
 
     # -------------------------------------------------------------------------------- tasks end
-    def finish(self, key: Hashable, measurement: Measurement | None, now: float) -> None:
+    def finish(self, key: Key, measurement: Measurement | None, now: float) -> None:
         """Give back what a task held; learn from it, unless nothing is to be learned."""
         reservation = self.ledger.release(key)
         if reservation is None or reservation.shape is None:
@@ -120,20 +121,20 @@ class Admission:
             if self.kinds.learn(shape.type, measurement):
                 self._wake(shape)
 
-    def abandon(self, key: Hashable) -> None:
+    def abandon(self, key: Key) -> None:
         """Keep what a cancelled task holds until `settle`: its thread may still run."""
         reservation = self.ledger.reservations.get(key)
         if reservation is not None:
             self._end_probe(key, reservation.shape)
             self.ledger.abandon(key)
 
-    def secede(self, key: Hashable, *, keep_memory: bool) -> None:
+    def secede(self, key: Key, *, keep_memory: bool) -> None:
         """Give back the thread and the cpu of a task that left its worker's pool of threads."""
         reservation = self.ledger.reservations[key]
         self._end_probe(key, reservation.shape)
         self.ledger.secede(key, keep_memory=keep_memory)
 
-    def drop(self, key: Hashable) -> None:
+    def drop(self, key: Key) -> None:
         """Forget a waiting task."""
         self.queues.remove(key)
 
@@ -153,7 +154,7 @@ class Admission:
         """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
         return self._patience.tick(now)
 
-    def explain(self, key: Hashable) -> str | None:
+    def explain(self, key: Key) -> str | None:
         """Say why a task waits; None if it does not."""
         shape = self.queues.shape_of(key)
         if shape is None:
@@ -208,7 +209,7 @@ class Admission:
         kind = self.kinds[shape.type]
         return len(kind.probes) < kind.quota
 
-    def _admit(self, key: Hashable, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
+    def _admit(self, key: Key, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
         if shape.probing:
             self.kinds[shape.type].probes[key] = now
         need = placement.with_inputs(_reserved(shape, row), inputs, row)
@@ -217,7 +218,7 @@ class Admission:
         if row.promise is not None and row.promise.shape is shape:
             self.ledger.end_promise(row)
 
-    def _end_probe(self, key: Hashable, shape: Shape | None = None) -> None:
+    def _end_probe(self, key: Key, shape: Shape | None = None) -> None:
         if shape is None and key in self.ledger.reservations:
             shape = self.ledger.reservations[key].shape
         if shape is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from supreme_dask.core.keys import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Settings:
 class Placed(NamedTuple):
     """Run this task there."""
 
-    key: Hashable
+    key: Key
     address: str
 
 
@@ -44,7 +45,7 @@ class Recall(NamedTuple):
     """Take back those of these tasks that have not started."""
 
     address: str
-    keys: list[Hashable]
+    keys: list[Key]
 
 
 class Warn(NamedTuple):
@@ -56,7 +57,7 @@ class Warn(NamedTuple):
 class Fail(NamedTuple):
     """Fail these tasks: they would wait for ever."""
 
-    keys: list[Hashable]
+    keys: list[Key]
     sentence: str
 
 

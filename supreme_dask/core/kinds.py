@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from supreme_dask.core.axes import CORE, CPU_AXIS, IDLE_AXIS, MEMORY_AXIS
 from supreme_dask.core.instructions import Settings
+from supreme_dask.core.keys import Key
 from supreme_dask.core.ledger import Ledger, Row
 from supreme_dask.core.profiles import Measurement, Profile
 from supreme_dask.core.resources import CPU, MEMORY, Resources
@@ -28,7 +29,7 @@ class Kind:
     def __init__(self) -> None:
         self.profile = Profile()
         self.shapes: dict[ShapeKey, Shape] = {}
-        self.probes: dict[Hashable, float] = {}  # tasks of unknown memory that run, and since when
+        self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
         self.quota = 1  # how many of them may run at once
         self.short = False
         self.resolved = 0.0  # the duration that its shapes were last ranked by
@@ -72,10 +73,7 @@ class Kinds:
         news = profile.count == 0 or measurement.memory is not None
         profile.learn(measurement)
         duration = profile.duration or 0.0
-        if (
-            kind.short != self._is_short(kind, duration)
-            or not 0.8 < kind.resolved / (duration or 1e-9) < 1.25
-        ):
+        if kind.short != self._is_short(kind, duration) or not 0.8 < kind.resolved / (duration or 1e-9) < 1.25:
             news = True
         if news:
             self._resolve_all(kind)
@@ -90,9 +88,7 @@ class Kinds:
     def workers_changed(self) -> None:
         """Look again at what was cut to the largest worker, after one joined, left or changed."""
         rows = [row for row in self._ledger.rows.values() if row.is_open]
-        largest = tuple(
-            max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS)
-        )
+        largest = tuple(max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS))
         if largest != self._largest:
             self._largest = (largest[0], largest[1])
             for kind in self._kinds.values():
@@ -128,9 +124,7 @@ class Kinds:
         if estimate is None and kind.profile.count:
             # It ran, and nobody measured it: its worker has no meter. Assume the share of one thread, as
             # the size of Dask workers commonly is chosen.
-            return min(
-                (row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None
-            )
+            return min((row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None)
         return None if estimate is None else self._cut(1, _coarse(estimate))
 
     def _cut(self, which: int, amount: int) -> int:

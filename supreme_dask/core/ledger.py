@@ -14,7 +14,7 @@ can run at once reserve threads and cpu. Such a pair of one thread and one core 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from supreme_dask.core.axes import (
     CORE,
@@ -29,6 +29,7 @@ from supreme_dask.core.axes import (
     is_idle,
 )
 from supreme_dask.core.index import FitIndex
+from supreme_dask.core.keys import Key
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.shapes import Shape
 
@@ -61,7 +62,7 @@ class Row:
         self.free = [0] * axes
         self.burden = 0
         self.is_open = False
-        self.tasks: dict[Hashable, Reservation] = {}
+        self.tasks: dict[Key, Reservation] = {}
         self.active = 0  # tasks that run or wait here
         self.short = 0  # short ones among them
         self.lanes = 0  # threads reserved for the short ones
@@ -90,7 +91,7 @@ class Reservation:
 
     __slots__ = ("key", "need", "row", "running", "shape", "short")
 
-    def __init__(self, key: Hashable, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
+    def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
         self.key = key
         self.row = row
         self.need = need
@@ -107,18 +108,18 @@ class Promise:
     def __init__(self, shape: Shape, beside: list[int]) -> None:
         self.shape = shape
         self.beside = beside
-        self.guests: set[Hashable] = set()
+        self.guests: set[Key] = set()
 
     def admits(self, need: Need) -> bool:
         """Tell whether `need` is free beside the big task."""
         return all(self.beside[axis] >= amount for axis, amount in need if axis != IDLE_AXIS)
 
-    def enter(self, key: Hashable, need: Need) -> None:
+    def enter(self, key: Key, need: Need) -> None:
         """Count a task that was placed after the promise was made."""
         self.guests.add(key)
         add(self.beside, need, -1)
 
-    def leave(self, key: Hashable, need: Need) -> None:
+    def leave(self, key: Key, need: Need) -> None:
         """Forget a task that ended, if it came after the promise."""
         if key in self.guests:
             self.guests.remove(key)
@@ -147,8 +148,8 @@ class Ledger:
     def __init__(self) -> None:
         self.axes: dict[str, int] = {name: axis for axis, name in enumerate(FIRST_AXES)}
         self.rows: dict[str, Row] = {}
-        self.reservations: dict[Hashable, Reservation] = {}
-        self.ghosts: dict[tuple[str, Hashable], Reservation] = {}
+        self.reservations: dict[Key, Reservation] = {}
+        self.ghosts: dict[tuple[str, Key], Reservation] = {}
         self.gained: dict[Row, None] = {}
         self.hungry: dict[Row, None] = {}
         self.version = 0
@@ -237,9 +238,7 @@ class Ledger:
         """
         free = row.free
         for axis, amount in need:
-            if free[axis] < amount and (
-                row.active or axis != MEMORY_AXIS or row.capacity[MEMORY_AXIS] < amount
-            ):
+            if free[axis] < amount and (row.active or axis != MEMORY_AXIS or row.capacity[MEMORY_AXIS] < amount):
                 return False
         return row.promise is None or row.promise.shape is shape or row.promise.admits(need)
 
@@ -269,7 +268,7 @@ class Ledger:
                 yield row
 
     # ------------------------------------------------------------------------------------ tasks
-    def reserve(self, key: Hashable, row: Row, need: Need, shape: Shape | None = None) -> None:
+    def reserve(self, key: Key, row: Row, need: Need, shape: Shape | None = None) -> None:
         """Set `need` aside on a row for a task; the caller has asked whether it fits.
 
         A short task passes its need but threads and cpu: the lanes hold those.
@@ -288,14 +287,14 @@ class Ledger:
             self._widen(row)
         self._stale[row] = None
 
-    def release(self, key: Hashable) -> Reservation | None:
+    def release(self, key: Key) -> Reservation | None:
         """Give back what a task held, if it held anything."""
         reservation = self.reservations.pop(key, None)
         if reservation is not None:
             self._give_back(reservation)
         return reservation
 
-    def secede(self, key: Hashable, *, keep_memory: bool) -> None:
+    def secede(self, key: Key, *, keep_memory: bool) -> None:
         """Give back the thread and the cpu of a task that left its worker's pool of threads."""
         reservation = self.reservations[key]
         self._give_back(reservation)
@@ -303,12 +302,12 @@ class Ledger:
         kept = tuple((axis, amount) for axis, amount in reservation.need if axis and axis not in gone)
         self.reserve(key, reservation.row, ((THREADS_AXIS, 0), *kept))
 
-    def abandon(self, key: Hashable) -> None:
+    def abandon(self, key: Key) -> None:
         """Keep what a cancelled task holds until its worker says that its thread is done."""
         reservation = self.reservations.pop(key)
         self.ghosts[reservation.row.address, key] = reservation
 
-    def settle(self, address: str, key: Hashable) -> None:
+    def settle(self, address: str, key: Key) -> None:
         """Give back what a cancelled task held, if it held anything: its thread is done."""
         ghost = self.ghosts.pop((address, key), None)
         if ghost is not None:

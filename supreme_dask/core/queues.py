@@ -7,10 +7,11 @@ of the graph: they free memory. Sources go by dominant share × duration, larges
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Hashable, Iterator, KeysView
+from collections.abc import Iterator, KeysView
 from itertools import count
 from operator import attrgetter
 
+from supreme_dask.core.keys import Key
 from supreme_dask.core.shapes import Shape, Task
 
 _user_priority = attrgetter("user_priority")
@@ -42,21 +43,21 @@ class Queues:
     """Every waiting task, by key, and every shape that has one."""
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, Shape] = {}
+        self._held: dict[Key, Shape] = {}
         self._bands: list[Band] = []
         self._numbers = count()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def __contains__(self, key: Hashable) -> bool:
+    def __contains__(self, key: Key) -> bool:
         return key in self._held
 
-    def keys(self) -> KeysView[Hashable]:
+    def keys(self) -> KeysView[Key]:
         """Return the keys of all waiting tasks."""
         return self._held.keys()
 
-    def shape_of(self, key: Hashable) -> Shape | None:
+    def shape_of(self, key: Key) -> Shape | None:
         """Return the shape of a waiting task."""
         return self._held.get(key)
 
@@ -67,7 +68,7 @@ class Queues:
         shape.push(task, next(self._numbers))
         self._held[task.key] = shape
 
-    def remove(self, key: Hashable) -> Shape | None:
+    def remove(self, key: Key) -> Shape | None:
         """Let a task wait no more; return its shape, if it waited."""
         shape = self._held.pop(key, None)
         if shape is not None:

@@ -36,9 +36,7 @@ _BYTES = {
     **{f"{prefix}{tail}": 1024**i for i, prefix in enumerate("kmgtp", 1) for tail in ("i", "ib")},
 }
 _BITS = {f"{prefix}bit": 1000**i / 8 for i, prefix in enumerate(["", *"kmgtp"])}
-_QUANTITY = re.compile(
-    r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*?)\s*(/\s*s)?\s*", re.IGNORECASE
-)
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*?)\s*(/\s*s)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ Rescanning every waiting task whenever a worker frees something is what made ear
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from supreme_dask.core.axes import CPU_AXIS, THREADS_AXIS, Need, is_idle
+from supreme_dask.core.keys import Key
 from supreme_dask.core.resources import Resources
 
 Priority = tuple[float, ...]
@@ -79,7 +80,7 @@ class Task:
         Its dependencies; None for a task that has none.
     """
 
-    key: Hashable
+    key: Key
     type: str
     priority: Priority
     declared: Resources | None = None
@@ -92,7 +93,7 @@ class Waiting(NamedTuple):
 
     priority: Priority
     number: int
-    key: Hashable
+    key: Key
     inputs: Inputs | None
 
 
@@ -136,7 +137,7 @@ class Shape:
         self.infeasible_since: float | None = None
         self._queue: list[Waiting] = []
         self._local: dict[str, list[Waiting]] = {}
-        self._numbers: dict[Hashable, int] = {}
+        self._numbers: dict[Key, int] = {}
 
     def __repr__(self) -> str:
         return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
@@ -171,12 +172,12 @@ class Shape:
             del self._local[address]
         return self._first(self._queue)
 
-    def remove(self, key: Hashable) -> None:
+    def remove(self, key: Key) -> None:
         """Let a task wait no more."""
         if self._numbers.pop(key, None) is not None:
             self.count -= 1
 
-    def keys(self) -> list[Hashable]:
+    def keys(self) -> list[Key]:
         """Return the keys of all that wait, in no order."""
         return list(self._numbers)
 

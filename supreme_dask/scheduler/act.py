@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 import logging
 import pickle
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import Any
 
-from distributed.scheduler import Scheduler, TaskState
+from dask.typing import Key
+from distributed.scheduler import Recs, Scheduler, TaskState
 
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler.observe import MEASURED_KEY
@@ -45,9 +46,7 @@ def check(scheduler: type[Scheduler] = Scheduler) -> None:
         With one sentence per difference.
     """
     differences = [
-        difference
-        for name, known in _SIGNATURES.items()
-        if (difference := _difference(scheduler, name, known))
+        difference for name, known in _SIGNATURES.items() if (difference := _difference(scheduler, name, known))
     ]
     if differences:
         raise IncompatibleDaskError(differences)
@@ -66,9 +65,7 @@ class Hands:
         self._scheduler = scheduler
         self._handlers: dict[str, Any] = {}
 
-    async def install(
-        self, replacements: Mapping[str, Callable[..., Any]], handlers: Mapping[str, Any]
-    ) -> None:
+    async def install(self, replacements: Mapping[str, Callable[..., Any]], handlers: Mapping[str, Any]) -> None:
         """Replace methods of the scheduler, and handlers of messages from workers."""
         await self._stop_stealing()
         for name, replacement in replacements.items():
@@ -98,31 +95,29 @@ class Hands:
                     del self._scheduler.plugins[name]
 
     # ---------------------------------------------------------------------------------- tasks
-    def place(self, keys: Iterable[Hashable]) -> None:
+    def place(self, keys: Iterable[Key]) -> None:
         """Let waiting tasks go through `decide_worker_non_rootish`, first key first, in one batch of messages."""
-        batch = dict.fromkeys(reversed(list(keys)), "processing")
+        batch: Recs = dict.fromkeys(reversed(list(keys)), "processing")
         self._scheduler.transitions(batch, f"supreme-place-{time()}")
 
-    def release(self, keys: Iterable[Hashable]) -> None:
+    def release(self, keys: Iterable[Key]) -> None:
         """Take tasks back into the queue; whoever still wants them will see them decided anew."""
         self._scheduler.transitions(dict.fromkeys(keys, "released"), f"supreme-release-{time()}")
 
-    def recall(self, address: str, keys: Iterable[Hashable]) -> None:
+    def recall(self, address: str, keys: Iterable[Key]) -> None:
         """Ask a worker to give back tasks that it has not started; it answers ``steal-response``."""
         comm = self._scheduler.stream_comms.get(address)
         if comm is not None:
             comm.send(*({"op": "steal-request", "key": key, "stimulus_id": RECALLED} for key in keys))
 
-    def recalled(self, key: Hashable, address: str) -> None:
+    def recalled(self, key: Key, address: str) -> None:
         """Take back a task that its worker gave up."""
         self._scheduler._reschedule(key, worker=address, stimulus_id=RECALLED)
 
-    def fail(self, key: Hashable, error: Exception) -> None:
+    def fail(self, key: Key, error: Exception) -> None:
         """Let a waiting task fail with an error that any client can read."""
         stimulus = f"supreme-fail-{time()}"
-        recommendations = self._scheduler.transition(
-            key, "erred", stimulus, exception=pickle.dumps(error), cause=key
-        )
+        recommendations = self._scheduler.transition(key, "erred", stimulus, exception=pickle.dumps(error), cause=key)
         self._scheduler.transitions(recommendations, stimulus)
 
     def warn(self, sentence: str) -> None:

@@ -7,8 +7,9 @@ and taken off the task.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
+from dask.typing import Key
 from distributed.scheduler import TaskState
 
 from supreme_dask.core.resources import MEMORY, NETWORK, Resources
@@ -26,9 +27,9 @@ class Demands:
 
     def __init__(self, rules: Mapping[str, Resources]) -> None:
         self._rules = dict(rules)
-        self._declared: dict[Hashable, Resources] = {}
+        self._declared: dict[Key, Resources] = {}
         self._interned: dict[Resources, Resources] = {}
-        self.errors: dict[Hashable, DemandError] = {}
+        self.errors: dict[Key, DemandError] = {}
 
     def read(self, ts: TaskState) -> None:
         """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
@@ -43,12 +44,12 @@ class Demands:
         """Return what was declared for a task, or None."""
         return self._declared.get(ts.key) or self._rules.get(ts.prefix.name)
 
-    def forget(self, key: Hashable) -> None:
+    def forget(self, key: Key) -> None:
         """Drop what was declared for a task that is gone."""
         self._declared.pop(key, None)
         self.errors.pop(key, None)
 
-    def as_dask(self, key: Hashable, supply: Mapping[str, object]) -> dict[str, float]:
+    def as_dask(self, key: Key, supply: Mapping[str, object]) -> dict[str, float]:
         """Return a demand in Dask's own terms, without what no worker supplies: stock code cannot wait for it."""
         demand = self._declared.get(key, Resources())
         return {name: amount / _unit(name) for name, amount in demand.amounts if name in supply}

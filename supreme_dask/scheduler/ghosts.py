@@ -7,9 +7,10 @@ message be lost, the worker is asked.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from time import monotonic
 from typing import Any
+
+from dask.typing import Key
 
 from supreme_dask.core.admission import Admission
 from supreme_dask.scheduler.act import Hands
@@ -31,8 +32,8 @@ class Ghosts:
     def __init__(self, admission: Admission, hands: Hands) -> None:
         self._admission = admission
         self._hands = hands
-        self._asked: dict[tuple[str, Hashable], float] = {}
-        self._homes: dict[Hashable, str] = {}
+        self._asked: dict[tuple[str, Key], float] = {}
+        self._homes: dict[Key, str] = {}
         self._metered: set[str] = set()
 
     def can_tell(self, address: str) -> bool:
@@ -43,20 +44,20 @@ class Ghosts:
         """Note that a worker has our part installed: handler of ``supreme-hello``."""
         self._metered.add(worker)
 
-    def add(self, address: str, key: Hashable) -> None:
+    def add(self, address: str, key: Key) -> None:
         """Keep what a task holds until its thread is done."""
         self._admission.abandon(key)
         self._asked[address, key] = monotonic()
         self._homes[key] = address
 
-    def home(self, key: Hashable) -> str | None:
+    def home(self, key: Key) -> str | None:
         """Return the worker on which the ghost of a task runs, and forget the ghost: the task is wanted again."""
         address = self._homes.pop(key, None)
         if address is not None:
             self._asked.pop((address, key), None)
         return address
 
-    def done(self, *, key: Hashable, worker: str, **_: Any) -> None:
+    def done(self, *, key: Key, worker: str, **_: Any) -> None:
         """Give back what a ghost held: handler of ``supreme-done``."""
         if self._asked.pop((worker, key), None) is not None:
             self._homes.pop(key, None)

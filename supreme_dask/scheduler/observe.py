@@ -82,13 +82,14 @@ def capacity(ws: WorkerState, base: int, safe_fraction: float, network: int) -> 
 
 def managed(ws: WorkerState) -> int:
     """Return the bytes of results that a worker holds in memory."""
-    spilled = (ws.metrics.get("spilled_bytes") or {}).get("memory", 0)
+    spilled: int = (ws.metrics.get("spilled_bytes") or {}).get("memory", 0)
     return max(ws.nbytes - spilled, 0)
 
 
 def unmanaged(ws: WorkerState) -> int:
     """Return the bytes that a worker's process takes beside its results, at its last heartbeat."""
-    return max(ws.metrics.get("memory", 0) - managed(ws), 0)
+    process: int = ws.metrics.get("memory", 0)
+    return max(process - managed(ws), 0)
 
 
 def _inputs(dependencies: Iterable[TaskState]) -> Inputs:

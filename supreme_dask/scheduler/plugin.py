@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
+from dask.typing import Key
 from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.protocol.pickle import dumps
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 from tornado.ioloop import PeriodicCallback
 
@@ -28,30 +30,29 @@ from supreme_dask.scheduler.act import RECALLED, Hands, check
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.memory import MemoryWatch
+from supreme_dask.worker.plugin import MeterPlugin
 
 log = logging.getLogger(__name__)
 
 _NOT_STARTED = ("ready", "constrained", "waiting")
 _LEFT_BY_ITSELF = ("task-erred", "reschedule", RECALLED)
 
-P = ParamSpec("P")
 R = TypeVar("R")
+Hook = TypeVar("Hook", bound=Callable[..., None])
 
 
-def _safely(
-    hook: Callable[Concatenate[SupremePlugin, P], None],
-) -> Callable[Concatenate[SupremePlugin, P], None]:
+def _safely(hook: Hook) -> Hook:
     """Let a hook run only while the plugin is active, and end that if it fails."""
 
     @functools.wraps(hook)
-    def call(self: SupremePlugin, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def call(self: SupremePlugin, *args: Any, **kwargs: Any) -> None:
         if self.active:
             try:
                 hook(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
                 self.retreat(error)
 
-    return call
+    return cast(Hook, call)
 
 
 class SupremePlugin(SchedulerPlugin):
@@ -83,8 +84,8 @@ class SupremePlugin(SchedulerPlugin):
         self._demands = Demands(config.demands())
         self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
         self._ghosts = Ghosts(self.admission, self._hands)
-        self._decided: dict[Hashable, WorkerState] = {}
-        self._recalled: set[Hashable] = set()
+        self._decided: dict[Key, WorkerState] = {}
+        self._recalled: set[Key] = set()
         self._fill_planned = False
         try:
             check(type(scheduler))
@@ -94,6 +95,8 @@ class SupremePlugin(SchedulerPlugin):
         await self._hands.install(self._replacements(), self._handlers())
         self.active = True
         self._take_stock()
+        meter = dumps(MeterPlugin())  # type: ignore[no-untyped-call]
+        await scheduler.register_worker_plugin(None, meter, name=MeterPlugin.name, idempotent=True)
         self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
         self._pulse.start()
 
@@ -120,9 +123,7 @@ class SupremePlugin(SchedulerPlugin):
         return {
             "is_rootish": _never,
             "decide_worker_non_rootish": self._or_stock("decide_worker_non_rootish", self._decide),
-            "stimulus_queue_slots_maybe_opened": self._or_stock(
-                "stimulus_queue_slots_maybe_opened", self._fill
-            ),
+            "stimulus_queue_slots_maybe_opened": self._or_stock("stimulus_queue_slots_maybe_opened", self._fill),
             "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,
             "_check_unrunnable_task_timeouts": _nobody,
         }
@@ -164,7 +165,7 @@ class SupremePlugin(SchedulerPlugin):
             # Stock Dask sends more than fits. What has not started comes back; what has, the worker keeps.
             self._carry_out(Recall(ws.address, [ts.key for ts in ws.processing if ts not in ws.long_running]))
         waiting = [*scheduler.queued, *scheduler.unrunnable]
-        self._hands.release([ts.key for ts in sorted(waiting, key=lambda ts: ts.priority, reverse=True)])
+        self._hands.release([ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)])
 
     # --------------------------------------------------------------------------------- deciding
     def _decide(self, ts: TaskState) -> WorkerState | None:
@@ -246,13 +247,13 @@ class SupremePlugin(SchedulerPlugin):
                 for key in keys:
                     self._hands.fail(key, TimeoutError(sentence))
 
-    def _fail_soon(self, key: Hashable, sentence: str) -> None:
+    def _fail_soon(self, key: Key, sentence: str) -> None:
         # Not now: the scheduler is in the middle of a transition of this very task. A built-in error, because
         # a client without this package could not read one of ours.
         asyncio.get_running_loop().call_soon(self._fail_held, key, sentence)
 
     @_safely
-    def _fail_held(self, key: Hashable, sentence: str) -> None:
+    def _fail_held(self, key: Key, sentence: str) -> None:
         ts = self._scheduler.tasks.get(key)
         if ts is not None and ts.state == "no-worker":
             self._hands.fail(key, ValueError(sentence))
@@ -263,7 +264,7 @@ class SupremePlugin(SchedulerPlugin):
         self,
         scheduler: Scheduler,
         *,
-        annotations: Mapping[str, Mapping[Hashable, Any]],
+        annotations: Mapping[str, Mapping[Key, Any]],
         **_: Any,
     ) -> None:
         """Read what new tasks declare, before any of them moves."""
@@ -271,19 +272,16 @@ class SupremePlugin(SchedulerPlugin):
             self._read_demand(scheduler.tasks[key])
 
     @_safely
-    def transition(
-        self, key: Hashable, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any
-    ) -> None:
+    def transition(self, key: Key, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any) -> None:
         """Keep queues and ledger true."""
         if start == "processing":
             if finish != "processing":
                 self._ended(key, finish, stimulus_id, told)
         elif start in ("waiting", "no-worker"):
-            if finish not in ("no-worker", "processing"):
+            if finish not in ("waiting", "no-worker", "processing"):
                 self.admission.drop(key)
-        elif start == "memory":
-            if key in self.admission.ledger.reservations:  # an actor
-                self.admission.finish(key, None, monotonic())
+        elif start == "memory" and key in self.admission.ledger.reservations:  # an actor
+            self.admission.finish(key, None, monotonic())
         if finish == "forgotten":
             self._demands.forget(key)
 
@@ -305,14 +303,14 @@ class SupremePlugin(SchedulerPlugin):
         for key in self.admission.queues.keys() - scheduler.tasks.keys():
             self.admission.drop(key)
 
-    def _worker_runs(self, ws: WorkerState) -> dict[Hashable, str]:
+    def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
         """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
         row = self.admission.ledger.rows.get(ws.address)
         if row is not None:
             self.admission.ledger.open_row(row)
         return {}
 
-    def _ended(self, key: Hashable, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
+    def _ended(self, key: Key, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
         reservation = self.admission.ledger.reservations.get(key)
         ts = self._scheduler.tasks[key]
         self._recalled.discard(key)
@@ -350,13 +348,13 @@ class SupremePlugin(SchedulerPlugin):
             self._hands.set_restrictions(ts, None)
 
     # --------------------------------------------------------------------- messages of workers
-    def _long_running(self, *, key: Hashable, worker: str, run_id: int, **told: Any) -> None:
+    def _long_running(self, *, key: Key, worker: str, run_id: int, **told: Any) -> None:
         """Give back the thread of a task that seceded, before the stock handler looks for waiting ones."""
         self._secede(key, worker, run_id)
         self._scheduler.handle_long_running(key=key, worker=worker, run_id=run_id, **told)
 
     @_safely
-    def _secede(self, key: Hashable, worker: str, run_id: int) -> None:
+    def _secede(self, key: Key, worker: str, run_id: int) -> None:
         ts = self._scheduler.tasks.get(key)
         reservation = self.admission.ledger.reservations.get(key)
         if ts is None or reservation is None or ts.run_id != run_id or reservation.row.address != worker:
@@ -367,7 +365,7 @@ class SupremePlugin(SchedulerPlugin):
         self.admission.secede(key, keep_memory=declared is not None and MEMORY in declared)
 
     @_safely
-    def _recall_answered(self, *, key: Hashable, state: str | None, worker: str, **_: Any) -> None:
+    def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
         if key in self._recalled:
             self._recalled.discard(key)
             if state in _NOT_STARTED:
@@ -379,5 +377,5 @@ def _never(_: TaskState) -> bool:
     return False
 
 
-def _nobody(*_: Any, **__: Any) -> Collection[Hashable]:
+def _nobody(*_: Any, **__: Any) -> set[Key]:
     return set()

@@ -2,8 +2,8 @@
 
 The kernel keeps the highest resident size of a process (``VmHWM``) and lets the process set it back. A task that runs
 alone starts by doing so; the peak above its start is its own. A task that others overlapped gets an upper bound: the
-peak above what the process held when nothing ran. Setting back and reading costs tens of microseconds, so short types
-are measured only now and then.
+peak above the least that the process ever held when nothing ran. Setting back and reading costs tens of microseconds,
+so short types are measured only now and then.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Meter:
         self._lock = threading.Lock()
         self._running = 0
         self._started = 0  # tasks so far: a task that saw no other start or run was alone
-        self._quiet = _resident()  # bytes held when last nothing ran
+        self._floor = _resident()  # fewest bytes ever held when nothing ran
         self._runs: dict[str, int] = {}
         self._short: dict[str, bool] = {}
         self._trim = _malloc_trim()
@@ -59,11 +59,11 @@ class Meter:
         finally:
             wall = perf_counter() - wall
             cpu, total_cpu = thread_time() - cpu, process_time() - total_cpu
-            alone, peak, quiet = self._end(started, alone=alone, measured=measured)
+            alone, peak, floor = self._end(started, alone=alone, measured=measured)
             self._short[type_] = wall < _SHORT
         if not measured:
             return result, None
-        above = max(peak - (base if alone else min(base, quiet)), 0)
+        above = max(peak - (base if alone else floor), 0)
         return result, (total_cpu if alone else cpu, above if self.works else None, alone)
 
     def _is_due(self, type_: str) -> bool:
@@ -81,14 +81,16 @@ class Meter:
                 # What the allocator kept of earlier tasks would hide what this one takes.
                 self._trim()
                 _reset_peak()
-                self._quiet = _resident()
-            return self._started, _resident(), alone
+            resident = _resident()
+            if alone:
+                self._floor = min(self._floor, resident)
+            return self._started, resident, alone
 
     def _end(self, started: int, *, alone: bool, measured: bool) -> tuple[bool, int, int]:
         with self._lock:
             self._running -= 1
             alone = alone and self._started == started
-            return alone, _peak() if measured else 0, self._quiet
+            return alone, _peak() if measured else 0, self._floor
 
 
 def _resident() -> int:
