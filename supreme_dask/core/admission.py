@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from supreme_dask.core import placement, reasons
-from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
+from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
 from supreme_dask.core.instructions import Instruction, Placed, Settings
 from supreme_dask.core.keys import Key
 from supreme_dask.core.kinds import Kinds
@@ -141,6 +141,9 @@ class Admission:
     # ------------------------------------------------------------------------------- decisions
     def fill(self, now: float) -> list[Placed]:
         """Admit waiting tasks to the workers that gained room, and say where they go."""
+        if self.kinds.reranked:
+            self.kinds.reranked = False
+            self.queues.rank()
         gained = self.ledger.gained
         placed: list[Placed] = []
         while gained and self.queues:
@@ -173,35 +176,41 @@ class Admission:
 
     def _next(self, row: Row, goals: dict[Shape, int]) -> tuple[Shape, Waiting] | None:
         """Return the waiting task that goes next on a row, and its shape."""
+        room = self.ledger.room(row)
         thread_wanted = False
         for shape in self.queues.in_order(row.address):
             self.considered += 1
-            entry = shape.head(row.address)
-            if entry is None or not self._may_probe(shape):
-                continue
-            if placement.fits(self.ledger, row, shape, entry.inputs):
-                return shape, entry
-            if not shape.short:
+            if within(shape.need, room):
+                entry = self._fitting_head(row, shape)
+                if entry is not None:
+                    return shape, entry
+            elif not shape.short:
                 # A short task that waits on the worker must not get the thread that this one waits for.
-                thread_wanted = thread_wanted or self._wants_only_a_thread(row, shape)
-            elif not thread_wanted and self._may_look_ahead(row, shape, entry, goals):
-                return shape, entry
+                thread_wanted = thread_wanted or (row.behind > 0 and within(shape.rest, row.free))
+            elif not thread_wanted:
+                entry = self._look_ahead(row, shape, goals)
+                if entry is not None:
+                    return shape, entry
         return None
 
-    def _may_look_ahead(self, row: Row, shape: Shape, entry: Waiting, goals: dict[Shape, int]) -> bool:
+    def _fitting_head(self, row: Row, shape: Shape) -> Waiting | None:
+        entry = shape.head(row.address)
+        if entry is None or not self._may_probe(shape):
+            return None
+        return entry if placement.fits(self.ledger, row, shape, entry.inputs) else None
+
+    def _look_ahead(self, row: Row, shape: Shape, goals: dict[Shape, int]) -> Waiting | None:
+        """Return the short task that may wait on a row behind those that run there."""
         goal = goals.get(shape)
         if goal is None:
             # A fair part of what waits, so that the last batch is not one worker's alone.
             fair = row.short + shape.count * row.threads // max(self.ledger.total[THREADS_AXIS], 1)
-            goal = goals[shape] = min(shape.depth * row.threads, fair)
-        if row.short >= goal:
-            return False
-        if shape.restrictions is not None and row not in placement.permitted(self.ledger, shape):
-            return False
-        return self.ledger.fits_behind(row, placement.with_inputs(shape.rest, entry.inputs, row))
-
-    def _wants_only_a_thread(self, row: Row, shape: Shape) -> bool:
-        return row.behind > 0 and all(row.free[axis] >= amount for axis, amount in shape.rest)
+            goal = goals[shape] = min(self.kinds.depth(shape) * row.threads, fair)
+        entry = shape.head(row.address) if row.short < goal else None
+        if entry is None or (shape.restrictions and row not in placement.permitted(self.ledger, shape)):
+            return None
+        behind = placement.with_inputs(shape.rest, entry.inputs, row)
+        return entry if self.ledger.fits_behind(row, behind) else None
 
     def _may_probe(self, shape: Shape) -> bool:
         if not shape.probing:
@@ -226,7 +235,6 @@ class Admission:
 
     def _wake(self, shape: Shape) -> None:
         """Let every worker look at the queues again: what a type needs has changed."""
-        self.queues.rank()
         if any(other.count for other in self.kinds[shape.type].shapes.values()):
             self.ledger.gained.update((row, None) for row in self.ledger.rows.values() if row.is_open)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK
 
 FIRST_AXES = ("threads", CPU, MEMORY, "idle", NETWORK)
@@ -21,6 +23,14 @@ def add(amounts: list[int], need: Need, sign: int = 1) -> None:
     """Add a need to a vector, or with ``sign=-1`` take it away."""
     for axis, amount in need:
         amounts[axis] += sign * amount
+
+
+def within(need: Need, amounts: Sequence[int]) -> bool:
+    """Tell whether a vector has at least what is needed on every axis."""
+    for axis, amount in need:
+        if amounts[axis] < amount:
+            return False
+    return True
 
 
 def is_idle(need: Need) -> bool:

@@ -43,6 +43,7 @@ class Kinds:
         self._settings = settings
         self._kinds: dict[str, Kind] = {}
         self._largest = (0, 0)
+        self.reranked = False  # whether a rank has changed since somebody set this back
 
     def __getitem__(self, name: str) -> Kind:
         kind = self._kinds.get(name)
@@ -67,17 +68,23 @@ class Kinds:
         return shape
 
     def learn(self, name: str, measurement: Measurement) -> bool:
-        """Take a measurement into account; return whether any shape changed by it."""
+        """Take a measurement into account; return whether what tasks of this type need has changed."""
         kind = self[name]
         profile = kind.profile
-        news = profile.count == 0 or measurement.memory is not None
+        first = profile.count == 0
         profile.learn(measurement)
         duration = profile.duration or 0.0
-        if kind.short != self._is_short(kind, duration) or not 0.8 < kind.resolved / (duration or 1e-9) < 1.25:
-            news = True
-        if news:
+        short = self._is_short(kind, duration)
+        if first or measurement.memory is not None or kind.short != short:
+            return self._resolve_all(kind)
+        if not kind.resolved / 2 <= duration <= kind.resolved * 2:
             self._resolve_all(kind)
-        return news
+        return False
+
+    def depth(self, shape: Shape) -> int:
+        """Return how many short tasks of a shape may be on a worker, per thread."""
+        duration = self[shape.type].profile.duration or _UNKNOWN_DURATION
+        return min(self._settings.most_ahead, max(1, int(self._settings.ahead / max(duration, 1e-4))))
 
     def stalled(self, name: str, seconds: float) -> None:
         """Note that tasks of a short type have been running for `seconds`, and have not ended."""
@@ -95,15 +102,19 @@ class Kinds:
                 self._resolve_all(kind)
 
     # ------------------------------------------------------------------------------------ needs
-    def _resolve_all(self, kind: Kind) -> None:
+    def _resolve_all(self, kind: Kind) -> bool:
+        """Work out again what the shapes of a type need, and how they rank; return whether a need changed."""
         duration = kind.profile.duration or 0.0
         kind.short = self._is_short(kind, duration)
         kind.resolved = duration
+        self.reranked = True
+        before = [(shape.need, shape.short) for shape in kind.shapes.values()]
         for shape in kind.shapes.values():
             self._resolve(kind, shape)
+        return before != [(shape.need, shape.short) for shape in kind.shapes.values()]
 
     def _resolve(self, kind: Kind, shape: Shape) -> None:
-        profile, settings = kind.profile, self._settings
+        profile = kind.profile
         demand = dict(shape.declared or _NOTHING)
         demand.setdefault(CPU, self._cut(0, int(max(1.0, profile.cores) * CORE)))
         memory = demand.get(MEMORY)
@@ -114,10 +125,8 @@ class Kinds:
         else:
             need = [*self._ledger.need({**demand, MEMORY: memory})]
         shape.set_need(tuple(sorted(need)))
-        shape.duration = profile.duration or _UNKNOWN_DURATION
         shape.short = kind.short and memory is not None and demand[CPU] <= CORE
-        shape.depth = min(settings.most_ahead, max(1, int(settings.ahead / max(shape.duration, 1e-4))))
-        shape.rank = self._share(shape) * shape.duration
+        shape.rank = self._share(shape) * (profile.duration or _UNKNOWN_DURATION)
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
         estimate = kind.profile.memory(shape.size)

@@ -27,6 +27,7 @@ from supreme_dask.core.axes import (
     Need,
     add,
     is_idle,
+    within,
 )
 from supreme_dask.core.index import FitIndex
 from supreme_dask.core.keys import Key
@@ -236,10 +237,8 @@ class Ledger:
         A row on which nothing runs gives all of its memory: what it stores can be spilled, and a task
         that only an empty worker can hold must run some time.
         """
-        free = row.free
-        for axis, amount in need:
-            if free[axis] < amount and (row.active or axis != MEMORY_AXIS or row.capacity[MEMORY_AXIS] < amount):
-                return False
+        if not within(need, self.room(row)):
+            return False
         return row.promise is None or row.promise.shape is shape or row.promise.admits(need)
 
     def fits_behind(self, row: Row, rest: Need) -> bool:
@@ -250,17 +249,24 @@ class Ledger:
         free = row.free
         if row.promise is not None or free[THREADS_AXIS] * CORE > max(free[CPU_AXIS], 0):
             return False
-        return all(free[axis] >= amount for axis, amount in rest)
+        return within(rest, free)
+
+    def room(self, row: Row) -> list[int]:
+        """Return what a row can give to its next task, by axis; see `fits`."""
+        if row.active:
+            return row.free
+        room = list(row.free)
+        room[MEMORY_AXIS] = max(room[MEMORY_AXIS], row.capacity[MEMORY_AXIS])
+        return room
 
     def could_fit(self, row: Row, need: Need) -> bool:
         """Tell whether `need` would fit if nothing else was on the row."""
-        capacity = row.capacity
-        return all(capacity[axis] >= amount for axis, amount in need)
+        return within(need, row.capacity)
 
     def rows_fitting(self, need: Need, start: int = 0) -> Iterator[Row]:
         """Yield open rows where `need` is free, from number `start` upwards, then those below it."""
         for stale in self._stale:
-            self.index.update(stale.index, _available(stale) if stale.is_open else None)
+            self.index.update(stale.index, self.room(stale) if stale.is_open else None)
         self._stale.clear()
         for number in self.index.fitting(need, start):
             row = self._numbered[number]
@@ -389,11 +395,3 @@ class Ledger:
         row.free[THREADS_AXIS] += 1
         row.free[CPU_AXIS] += CORE
         return True
-
-
-def _available(row: Row) -> list[int]:
-    if row.active:
-        return row.free
-    available = list(row.free)
-    available[MEMORY_AXIS] = row.capacity[MEMORY_AXIS]
-    return available

@@ -108,10 +108,8 @@ class Shape:
         `need` without threads and cpu: what a short task reserves for itself.
     short : bool
         Whether some may wait on a worker behind those that run.
-    depth : int
-        How many per thread may be there at once, if short.
-    duration : float
-        Expected seconds of one.
+    probing : bool
+        Whether it needs a worker on which nothing else runs, because its memory is not known.
     rank : float
         Dominant share × duration; higher goes first among tasks without dependencies.
     since : float
@@ -128,8 +126,7 @@ class Shape:
         self.need: Need = ()
         self.rest: Need = ()
         self.short = False
-        self.depth = 1
-        self.duration = 1.0
+        self.probing = False
         self.rank = 0.0
         self.since = 0.0
         self.count = 0
@@ -142,14 +139,10 @@ class Shape:
     def __repr__(self) -> str:
         return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
 
-    @property
-    def probing(self) -> bool:
-        """Whether it needs a worker on which nothing else runs, because its memory is not known."""
-        return is_idle(self.need)
-
     def set_need(self, need: Need) -> None:
         """Change what one of these tasks takes."""
         self.need = need
+        self.probing = is_idle(need)
         self.rest = tuple(part for part in need if part[0] not in (THREADS_AXIS, CPU_AXIS))
 
     # The queue. Entries that were dropped stay in the heaps until they come up: a heap cannot be searched.

@@ -75,50 +75,67 @@ def read_pods(path: Path) -> list[Pod]:
 
 def replay(pods: list[Pod], node: tuple[int, int, int], count: int) -> dict[str, float | str]:
     """Run all pods on `count` nodes and return the figures."""
-    admission = Admission()
-    for number in range(count):
-        capacity = dict(zip(NAMES, node, strict=True))
-        admission.add_worker(f"node-{number:04}", f"host-{number}", UNBOUNDED_THREADS, capacity)
-    work = [sum(pod.amounts[i] * pod.duration for pod in pods) / (node[i] * count or 1) for i in range(len(NAMES))]
-    scarce = max(range(len(NAMES)), key=work.__getitem__)
-    by_name = {pod.name: pod for pod in pods}
-    clock, used, area, saturated, longest_wait = 0.0, 0, 0.0, 0.0, 0.0
-    running: list[tuple[float, str]] = []
-
-    def begin(name: str) -> None:
-        nonlocal used, longest_wait
-        used += by_name[name].amounts[scarce]
-        longest_wait = max(longest_wait, clock)
-        heapq.heappush(running, (clock + by_name[name].duration, name))
-
+    run = Replay(pods, node, count)
     started = time.process_time()
-    for number, pod in enumerate(pods):
-        demand = Resources.of(dict(zip(NAMES, pod.amounts, strict=True)))
-        if admission.arrive(Task(pod.name, "pod", (0, 0, number), demand), clock) is not None:
-            begin(pod.name)
-    while running:
-        now = running[0][0]
-        if len(admission.queues) >= LEAST_WAITING:
-            area += used * (now - clock)
-            saturated += now - clock
-        clock = now
-        while running and running[0][0] <= now:
-            _, name = heapq.heappop(running)
-            used -= by_name[name].amounts[scarce]
-            admission.finish(name, Measurement(by_name[name].duration), now)
-        admission.tick(now)
-        for name, _ in admission.fill(now):
-            begin(name)
+    run.submit()
+    while run.running:
+        run.step()
     spent = time.process_time() - started
+    total = node[run.scarce] * count
     return {
-        "allocated": area / (saturated * node[scarce] * count) if saturated else 0.0,
-        "scarce": NAMES[scarce],
-        "makespan": clock,
-        "makespan_over_bound": clock / max(work),
-        "longest_wait": longest_wait,
+        "allocated": run.area / (run.saturated * total) if run.saturated else 0.0,
+        "scarce": NAMES[run.scarce],
+        "makespan": run.clock,
+        "makespan_over_bound": run.clock / max(run.work),
+        "longest_wait": run.longest_wait,
         "microseconds_per_task": 1e6 * spent / len(pods),
-        "waiting_at_end": len(admission.queues),
+        "shapes_considered_per_task": run.admission.considered / len(pods),
     }
+
+
+class Replay:
+    """A cluster in virtual time."""
+
+    def __init__(self, pods: list[Pod], node: tuple[int, int, int], count: int) -> None:
+        self.pods = {pod.name: pod for pod in pods}
+        self.work = [
+            sum(pod.amounts[i] * pod.duration for pod in pods) / (node[i] * count or 1) for i in range(len(NAMES))
+        ]
+        self.scarce = max(range(len(NAMES)), key=self.work.__getitem__)
+        self.running: list[tuple[float, str]] = []
+        self.clock = self.area = self.saturated = self.longest_wait = 0.0
+        self.used = 0
+        self.admission = Admission()
+        for number in range(count):
+            capacity = dict(zip(NAMES, node, strict=True))
+            self.admission.add_worker(f"node-{number:04}", f"host-{number}", UNBOUNDED_THREADS, capacity)
+
+    def submit(self) -> None:
+        """Let all pods arrive, in the order of the file."""
+        for number, pod in enumerate(self.pods.values()):
+            demand = Resources.of(dict(zip(NAMES, pod.amounts, strict=True)))
+            if self.admission.arrive(Task(pod.name, "pod", (0, 0, number), demand), self.clock) is not None:
+                self._begin(pod)
+
+    def step(self) -> None:
+        """Go to the next moment at which a pod ends, and fill what it leaves."""
+        now = self.running[0][0]
+        if len(self.admission.queues) >= LEAST_WAITING:
+            self.area += self.used * (now - self.clock)
+            self.saturated += now - self.clock
+        self.clock = now
+        while self.running and self.running[0][0] <= now:
+            pod = self.pods[heapq.heappop(self.running)[1]]
+            self.used -= pod.amounts[self.scarce]
+            self.admission.finish(pod.name, Measurement(pod.duration), now)
+        self.admission.tick(now)
+        for name, _ in self.admission.fill(now):
+            self._begin(self.pods[str(name)])
+
+    def _begin(self, pod: Pod) -> None:
+        self.used += pod.amounts[self.scarce]
+        self.longest_wait = max(self.longest_wait, self.clock)
+        heapq.heappush(self.running, (self.clock + pod.duration, pod.name))
 
 
 def _length(row: dict[str, str]) -> float:
