@@ -166,7 +166,7 @@ class Admission:
 
     # ----------------------------------------------------------------------------------- inside
     def _fill_row(self, row: Row, placed: list[Placed], now: float) -> None:
-        goals: dict[Shape, int] = {}
+        goals: dict[str, int] = {}
         while (choice := self._next(row, goals)) is not None:
             shape, entry = choice
             self.queues.remove(entry.key)
@@ -174,23 +174,22 @@ class Admission:
             placed.append(Placed(entry.key, row.address))
         self.ledger.set_refill(row)
 
-    def _next(self, row: Row, goals: dict[Shape, int]) -> tuple[Shape, Waiting] | None:
+    def _next(self, row: Row, goals: dict[str, int]) -> tuple[Shape, Waiting] | None:
         """Return the waiting task that goes next on a row, and its shape."""
         room = self.ledger.room(row)
         thread_wanted = False
         for shape in self.queues.in_order(row.address):
             self.considered += 1
+            entry = None
             if within(shape.need, room):
                 entry = self._fitting_head(row, shape)
-                if entry is not None:
-                    return shape, entry
             elif not shape.short:
                 # A short task that waits on the worker must not get the thread that this one waits for.
                 thread_wanted = thread_wanted or (row.behind > 0 and within(shape.rest, row.free))
-            elif not thread_wanted:
-                entry = self._look_ahead(row, shape, goals)
-                if entry is not None:
-                    return shape, entry
+            elif not thread_wanted and row.short < self._goal(row, shape, goals):
+                entry = self._look_ahead(row, shape)
+            if entry is not None:
+                return shape, entry
         return None
 
     def _fitting_head(self, row: Row, shape: Shape) -> Waiting | None:
@@ -199,14 +198,17 @@ class Admission:
             return None
         return entry if placement.fits(self.ledger, row, shape, entry.inputs) else None
 
-    def _look_ahead(self, row: Row, shape: Shape, goals: dict[Shape, int]) -> Waiting | None:
-        """Return the short task that may wait on a row behind those that run there."""
-        goal = goals.get(shape)
+    def _goal(self, row: Row, shape: Shape, goals: dict[str, int]) -> int:
+        """Return how many short tasks may be on a row: a fair part, so that the last batch is not one worker's."""
+        goal = goals.get(shape.type)
         if goal is None:
-            # A fair part of what waits, so that the last batch is not one worker's alone.
-            fair = row.short + shape.count * row.threads // max(self.ledger.total[THREADS_AXIS], 1)
-            goal = goals[shape] = min(self.kinds.depth(shape) * row.threads, fair)
-        entry = shape.head(row.address) if row.short < goal else None
+            fair = row.short + len(self.queues) * row.threads // max(self.ledger.total[THREADS_AXIS], 1)
+            goal = goals[shape.type] = min(self.kinds.depth(shape) * row.threads, fair)
+        return goal
+
+    def _look_ahead(self, row: Row, shape: Shape) -> Waiting | None:
+        """Return the short task that may wait on a row behind those that run there."""
+        entry = shape.head(row.address)
         if entry is None or (shape.restrictions and row not in placement.permitted(self.ledger, shape)):
             return None
         behind = placement.with_inputs(shape.rest, entry.inputs, row)

@@ -24,7 +24,7 @@ ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int]
 class Kind:
     """One task type: its profile, the shapes of its tasks, and the runs that measure it first."""
 
-    __slots__ = ("probes", "profile", "quota", "resolved", "shapes", "short")
+    __slots__ = ("probes", "profile", "quota", "resolved", "shapes", "short", "version")
 
     def __init__(self) -> None:
         self.profile = Profile()
@@ -33,6 +33,7 @@ class Kind:
         self.quota = 1  # how many of them may run at once
         self.short = False
         self.resolved = 0.0  # the duration that its shapes were last ranked by
+        self.version = -1  # of the profile that they were last resolved by
 
 
 class Kinds:
@@ -75,7 +76,7 @@ class Kinds:
         profile.learn(measurement)
         duration = profile.duration or 0.0
         short = self._is_short(kind, duration)
-        if first or measurement.memory is not None or kind.short != short:
+        if first or profile.version != kind.version or kind.short != short:
             return self._resolve_all(kind)
         if not kind.resolved / 2 <= duration <= kind.resolved * 2:
             self._resolve_all(kind)
@@ -107,6 +108,7 @@ class Kinds:
         duration = kind.profile.duration or 0.0
         kind.short = self._is_short(kind, duration)
         kind.resolved = duration
+        kind.version = kind.profile.version
         self.reranked = True
         before = [(shape.need, shape.short) for shape in kind.shapes.values()]
         for shape in kind.shapes.values():

@@ -51,10 +51,11 @@ class Profile:
     or where they show that less is enough.
     """
 
-    __slots__ = ("_bound", "_exact", "cores", "count", "duration")
+    __slots__ = ("_bound", "_exact", "cores", "count", "duration", "version")
 
     def __init__(self) -> None:
         self.count = 0
+        self.version = 0  # rises whenever the next estimate of memory or cores may differ
         self.duration: float | None = None  # seconds, exponentially weighted
         self.cores = 1.0
         self._exact: int | None = None
@@ -69,12 +70,16 @@ class Profile:
             self.duration += _FORGET * (measurement.wall - self.duration)
         if measurement.cpu is not None and measurement.exact and measurement.wall > 0:
             self.cores = max(self.cores, measurement.cpu / measurement.wall)
-        if measurement.memory is None:
-            return
-        if measurement.exact:
-            self._exact = max(self._exact or 0, measurement.memory)
+        if measurement.memory is not None:
+            self._remember(measurement.memory, exact=measurement.exact)
+
+    def _remember(self, memory: int, *, exact: bool) -> None:
+        before = self._exact, self._bound
+        if exact:
+            self._exact = max(self._exact or 0, memory)
         else:
-            self._bound = min(self._bound or measurement.memory, measurement.memory)
+            self._bound = min(self._bound or memory, memory)
+        self.version += before != (self._exact, self._bound)
 
     def memory(self, inputs: int = 0, *, failure_price: float = 4.0) -> int | None:  # noqa: ARG002
         """Return the bytes to set aside for the next run, or None while nothing is known.

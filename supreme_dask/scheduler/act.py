@@ -1,6 +1,6 @@
 """The only file that overrides or writes distributed's scheduler, guarded by a check of what it overrides.
 
-Five bound methods of the running scheduler are replaced, and one stream handler. The transition table holds
+Six bound methods of the running scheduler are replaced, and two handlers of messages. The transition table holds
 raw functions that look these methods up on the instance, so assigning to the instance is enough, and deleting
 the attribute restores what was there.
 """
@@ -15,7 +15,8 @@ from time import time
 from typing import Any
 
 from dask.typing import Key
-from distributed.scheduler import Recs, Scheduler, TaskState
+from distributed.core import Status
+from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler.observe import MEASURED_KEY
@@ -26,6 +27,7 @@ RECALLED = "supreme-recall"
 
 _SIGNATURES = {
     "is_rootish": ("self", "ts"),
+    "check_idle_saturated": ("self", "ws", "occ"),
     "decide_worker_non_rootish": ("self", "ts"),
     "stimulus_queue_slots_maybe_opened": ("self", "stimulus_id"),
     "bulk_schedule_unrunnable_after_adding_worker": ("self", "ws"),
@@ -78,6 +80,8 @@ class Hands:
         """Give the scheduler its own methods back."""
         for name in replacements:
             self._scheduler.__dict__.pop(name, None)
+        for ws in self._scheduler.workers.values():
+            self._scheduler.check_idle_saturated(ws)
         for op, handler in self._handlers.items():
             if handler is None:
                 # A message may still be on its way.
@@ -126,6 +130,19 @@ class Hands:
         self._scheduler.log_event("warn", {"message": pickle.dumps(sentence)})
 
     # ----------------------------------------------------------------------------------- state
+    def note_idle(self, ws: WorkerState, occ: float = -1.0) -> None:  # noqa: ARG002  (stock code passes it)
+        """Keep the scheduler's list of idle workers, in the place of its `check_idle_saturated`.
+
+        That one is called twice per task and also finds whom to steal from and where queued tasks may go; with
+        neither, an eighth of the scheduler's time was spent for nothing.
+        """
+        idle = self._scheduler.idle
+        if ws.status == Status.running and len(ws.processing) < ws.nthreads:
+            if ws.address not in idle:
+                idle[ws.address] = ws
+        elif ws.address in idle:
+            del idle[ws.address]
+
     def set_restrictions(self, ts: TaskState, resources: Mapping[str, float] | None) -> None:
         """Set what stock Dask believes that a task needs."""
         ts.resource_restrictions = dict(resources) if resources else None

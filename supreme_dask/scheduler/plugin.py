@@ -122,6 +122,7 @@ class SupremePlugin(SchedulerPlugin):
     def _replacements(self) -> dict[str, Callable[..., Any]]:
         return {
             "is_rootish": _never,
+            "check_idle_saturated": self._hands.note_idle,
             "decide_worker_non_rootish": self._or_stock("decide_worker_non_rootish", self._decide),
             "stimulus_queue_slots_maybe_opened": self._or_stock("stimulus_queue_slots_maybe_opened", self._fill),
             "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,

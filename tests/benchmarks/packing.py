@@ -47,7 +47,8 @@ def main() -> None:
     result = replay(possible, node, arguments.count)
     result["impossible"] = len(pods) - len(possible)
     print(
-        f"{len(possible)} tasks on {arguments.count} nodes: {result['allocated']:.4f} of {result['scarce']} allocated "
+        f"{len(possible)} tasks on {arguments.count} nodes: "
+        f"{result['allocated']:.4f} of {result['scarce']} allocated "
         f"while at least {LEAST_WAITING} waited; makespan {result['makespan']:.0f} s, "
         f"{result['microseconds_per_task']:.0f} µs of decisions per task, "
         f"longest wait {result['longest_wait']:.0f} s"
