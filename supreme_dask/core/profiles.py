@@ -11,6 +11,7 @@ from dataclasses import dataclass
 _MARGIN = 1.1
 _ALLOCATOR_NOISE = 1 << 20
 _FORGET = 0.2
+_TELLING = 0.010  # seconds; in a shorter run the worker's own threads weigh more than the task's
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Profile:
             self.duration = measurement.wall
         else:
             self.duration += _FORGET * (measurement.wall - self.duration)
-        if measurement.cpu is not None and measurement.exact and measurement.wall > 0:
+        if measurement.cpu is not None and measurement.exact and measurement.wall >= _TELLING:
             self.cores = max(self.cores, measurement.cpu / measurement.wall)
         if measurement.memory is not None:
             self._remember(measurement.memory, exact=measurement.exact)
