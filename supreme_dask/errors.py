@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 
 class SupremeError(Exception):
     """Base of all errors of this package."""
@@ -27,7 +29,8 @@ class DemandError(SupremeError, ValueError):
     """
 
     def __init__(self, resource: object, amount: object, problem: str) -> None:
-        super().__init__(f"{resource}={amount!r}: {problem}")
+        name = resource if isinstance(resource, str) else _shown(resource)
+        super().__init__(f"{name}={_shown(amount)}: {problem}")
         self.resource = resource
         self.amount = amount
 
@@ -61,3 +64,11 @@ class IncompatibleDaskError(SupremeError, RuntimeError):
     def __init__(self, differences: list[str]) -> None:
         super().__init__("; ".join(differences))
         self.differences = differences
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: short, whatever a user gave us."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of very many digits"  # sys.set_int_max_str_digits

@@ -60,7 +60,7 @@ class Admission:
             row = self.ledger.add_row(address, host, threads, capacity)
         else:
             self.ledger.resize(row, threads, capacity)
-        self.kinds.workers_changed()
+        self._workers_changed()
         return row
 
     def remove_worker(self, address: str) -> None:
@@ -70,7 +70,19 @@ class Admission:
             for key in row.tasks:
                 self._end_probe(key)
             self.ledger.remove_row(row)
-            self.kinds.workers_changed()
+            self._workers_changed()
+            self._loosen()
+
+    def close_worker(self, address: str) -> None:
+        """Place nothing more on a worker that pauses or leaves; what runs there goes on."""
+        self.ledger.close_row(self.ledger.rows[address])
+        self._workers_changed()
+        self._loosen()
+
+    def open_worker(self, address: str) -> None:
+        """Let tasks be placed on a worker (again)."""
+        self.ledger.open_row(self.ledger.rows[address])
+        self._workers_changed()
 
     # ------------------------------------------------------------------------------ tasks come
     def arrive(self, task: Task, now: float) -> str | None:
@@ -79,7 +91,11 @@ class Admission:
         It never overtakes a task that the user put before it, nor one of its own shape.
         """
         shape = self.kinds.shape(task)
-        if not shape.count and not self.queues.any_before(shape.user_priority) and self._may_probe(shape):
+        # While no worker gained room, those before it have been looked at: they fit nowhere.
+        overtakes = bool(self.ledger.gained) and self.queues.any_before(shape.user_priority)
+        if overtakes and not shape.count:
+            self._look_everywhere()
+        elif not shape.count and self._may_probe(shape):
             row = placement.pick(self.ledger, shape, task.inputs, self._start)
             if row is not None:
                 self._start = row.index + 1
@@ -87,6 +103,7 @@ class Admission:
                 return row.address
         if not shape.count:
             shape.since = now
+            shape.infeasible_since = None
             if shape.short:
                 self.ledger.gained.update(self.ledger.hungry)
         self.queues.push(task, shape)
@@ -223,7 +240,9 @@ class Admission:
     def _admit(self, key: Key, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
         if shape.probing:
             self.kinds[shape.type].probes[key] = now
-        need = placement.with_inputs(_reserved(shape, row), inputs, row)
+            need = _everything(shape, row)
+        else:
+            need = placement.with_inputs(shape.rest if shape.short else shape.need, inputs, row)
         self.ledger.reserve(key, row, need, shape)
         shape.since = row.progress = now
         if row.promise is not None and row.promise.shape is shape:
@@ -232,19 +251,28 @@ class Admission:
     def _end_probe(self, key: Key, shape: Shape | None = None) -> None:
         if shape is None and key in self.ledger.reservations:
             shape = self.ledger.reservations[key].shape
-        if shape is not None:
-            self.kinds[shape.type].probes.pop(key, None)
+        if shape is not None and self.kinds[shape.type].probes.pop(key, None) is not None:
+            # Another may probe now, on any idle worker.
+            self._wake(shape)
 
     def _wake(self, shape: Shape) -> None:
         """Let every worker look at the queues again: what a type needs has changed."""
         if any(other.count for other in self.kinds[shape.type].shapes.values()):
-            self.ledger.gained.update((row, None) for row in self.ledger.rows.values() if row.is_open)
+            self._look_everywhere()
+
+    def _workers_changed(self) -> None:
+        if self.kinds.workers_changed():
+            self._look_everywhere()
+
+    def _loosen(self) -> None:
+        # Those who only preferred a worker that is gone may run anywhere.
+        if any(shape.restrictions is not None and shape.restrictions.loose for shape in self.queues.in_order()):
+            self._look_everywhere()
+
+    def _look_everywhere(self) -> None:
+        self.ledger.gained.update((row, None) for row in self.ledger.rows.values() if row.is_open)
 
 
-def _reserved(shape: Shape, row: Row) -> Need:
-    if shape.short:
-        return shape.rest
-    if not shape.probing:
-        return shape.need
+def _everything(shape: Shape, row: Row) -> Need:
     everything = 0 if row.unlimited else max(row.free[MEMORY_AXIS], 0)
     return tuple(sorted([*(part for part in shape.need if part[0] != IDLE_AXIS), (MEMORY_AXIS, everything)]))

@@ -93,14 +93,18 @@ class Kinds:
         kind.profile.duration = max(kind.profile.duration or 0.0, seconds)
         self._resolve_all(kind)
 
-    def workers_changed(self) -> None:
-        """Look again at what was cut to the largest worker, after one joined, left or changed."""
+    def workers_changed(self) -> bool:
+        """Look again at what is cut to the largest worker, after one joined, left or changed.
+
+        Return whether what any task needs has changed by it.
+        """
         rows = [row for row in self._ledger.rows.values() if row.is_open]
         largest = tuple(max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS))
         if largest != self._largest:
             self._largest = (largest[0], largest[1])
-            for kind in self._kinds.values():
-                self._resolve_all(kind)
+            changed = [self._resolve_all(kind) for kind in self._kinds.values()]
+            return any(changed)
+        return False
 
     # ------------------------------------------------------------------------------------ needs
     def _resolve_all(self, kind: Kind) -> bool:

@@ -31,7 +31,7 @@ from supreme_dask.core.axes import (
 )
 from supreme_dask.core.index import FitIndex
 from supreme_dask.core.keys import Key
-from supreme_dask.core.resources import MEMORY
+from supreme_dask.core.resources import MEASURED, MEMORY
 from supreme_dask.core.shapes import Shape
 
 
@@ -133,7 +133,9 @@ class Ledger:
     Attributes
     ----------
     axes : dict of str to int
-        Number of each axis by name. ``threads`` are the worker's own; ``idle`` is one where nothing runs.
+        Number of each resource's axis, by its name.
+    names : list of str
+        Name of each axis. ``threads`` are the worker's own; ``idle`` is one where nothing runs.
     gained : dict of Row to None
         Rows that gained room since it was last emptied, in the order in which they did.
     ghosts : dict of (address, key) to Reservation
@@ -147,15 +149,17 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self.axes: dict[str, int] = {name: axis for axis, name in enumerate(FIRST_AXES)}
+        self.names = list(FIRST_AXES)
+        # Threads and idleness are not to be asked for by name: a user's own "threads" are something else.
+        self.axes = {name: axis for axis, name in enumerate(FIRST_AXES) if name in MEASURED}
         self.rows: dict[str, Row] = {}
         self.reservations: dict[Key, Reservation] = {}
         self.ghosts: dict[tuple[str, Key], Reservation] = {}
         self.gained: dict[Row, None] = {}
         self.hungry: dict[Row, None] = {}
         self.version = 0
-        self.total = [0] * len(self.axes)
-        self.index = FitIndex(len(self.axes))
+        self.total = [0] * len(self.names)
+        self.index = FitIndex(len(self.names))
         self._numbered: list[Row | None] = []
         self._unused: list[int] = []
         self._stale: dict[Row, None] = {}
@@ -166,7 +170,7 @@ class Ledger:
         if not self._unused:
             self._unused.append(len(self._numbered))
             self._numbered.append(None)
-        row = Row(self._unused.pop(), address, host, len(self.axes))
+        row = Row(self._unused.pop(), address, host, len(self.names))
         self._numbered[row.index] = self.rows[address] = row
         self.resize(row, threads, capacity)
         self.open_row(row)
@@ -174,8 +178,8 @@ class Ledger:
 
     def resize(self, row: Row, threads: int, capacity: Mapping[str, int]) -> None:
         """Note what a worker has. Reservations stay, so that `free` may become negative."""
-        wanted = dict(self.need({MEMORY: UNLIMITED, "idle": 1, **capacity}, threads=threads))
-        gain = tuple((axis, wanted.get(axis, 0) - row.capacity[axis]) for axis in range(len(self.axes)))
+        wanted = {**dict(self.need({MEMORY: UNLIMITED, **capacity}, threads=threads)), IDLE_AXIS: 1}
+        gain = tuple((axis, wanted.get(axis, 0) - row.capacity[axis]) for axis in range(len(self.names)))
         self.version += 1
         add(row.capacity, gain)
         add(row.free, gain)
@@ -234,8 +238,8 @@ class Ledger:
     def fits(self, row: Row, need: Need, shape: Shape | None = None) -> bool:
         """Tell whether `need` is free on a row, now.
 
-        A row on which nothing runs gives all of its memory: what it stores can be spilled, and a task
-        that only an empty worker can hold must run some time.
+        A row on which nothing runs gives all memory that is not reserved: what it stores can be spilled,
+        and a task that only an empty worker can hold must run some time.
         """
         if not within(need, self.room(row)):
             return False
@@ -256,7 +260,7 @@ class Ledger:
         if row.active:
             return row.free
         room = list(row.free)
-        room[MEMORY_AXIS] = max(room[MEMORY_AXIS], row.capacity[MEMORY_AXIS])
+        room[MEMORY_AXIS] += row.burden  # actors and seceded tasks keep what they reserved
         return room
 
     def could_fit(self, row: Row, need: Need) -> bool:
@@ -343,7 +347,8 @@ class Ledger:
     def _axis(self, name: str) -> int:
         axis = self.axes.get(name)
         if axis is None:
-            axis = self.axes[name] = len(self.axes)
+            axis = self.axes[name] = len(self.names)
+            self.names.append(name)
             self.total.append(0)
             self.index.add_axis()
             for row in self.rows.values():
@@ -364,7 +369,8 @@ class Ledger:
 
     def _give_back(self, reservation: Reservation) -> None:
         row = reservation.row
-        row.tasks.pop(reservation.key, None)
+        if row.tasks.get(reservation.key) is reservation:  # a ghost may have a successor of the same key here
+            del row.tasks[reservation.key]
         add(row.free, reservation.need)
         if row.promise is not None:
             row.promise.leave(reservation.key, reservation.need)

@@ -77,7 +77,7 @@ def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
         gap = (needed - found) / max(needed, 1)
         if gap < smallest:
             smallest = gap
-            nearest = Unplaceable(row.address, list(ledger.axes)[axis], needed, found, bool(ever))
+            nearest = Unplaceable(row.address, ledger.names[axis], needed, found, bool(ever))
     return nearest
 
 

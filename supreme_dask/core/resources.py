@@ -21,6 +21,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from supreme_dask.errors import DemandError
 
@@ -29,6 +30,7 @@ CPU, MEMORY, NETWORK = MEASURED = ("cpu", "memory", "network")
 _MILLI = 1000
 # A demand above this is a slip of the pen (an exbibyte), and would overflow a vector of 64-bit integers.
 _ABSURD = 1 << 60
+_LONGEST = 64
 
 _BYTES = {
     **dict.fromkeys(("", "b"), 1),
@@ -140,9 +142,12 @@ def parse_amount(name: object, amount: object) -> tuple[str, int]:
         raise DemandError(name, amount, "the name of a resource is a string")
     canonical = name.lower() if name.lower() in MEASURED else name
     value = _number(canonical, amount) if isinstance(amount, str) else amount
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
+    if not isinstance(value, Real) or isinstance(value, bool):
         raise DemandError(name, amount, "expected a number or a string such as " + _example(canonical))
-    exact = float(value) * (1 if canonical in (MEMORY, NETWORK) else _MILLI)
+    try:
+        exact = float(value) * (1 if canonical in (MEMORY, NETWORK) else _MILLI)
+    except OverflowError:
+        exact = math.inf
     if math.isnan(exact) or exact < 0:
         raise DemandError(name, amount, "an amount is zero or more")
     if exact > _ABSURD:
@@ -168,7 +173,8 @@ def format_amount(name: str, amount: int) -> str:
 
 
 def _number(name: str, text: str) -> float:
-    match = _QUANTITY.fullmatch(text)
+    # No amount is written that long, and a text may be as long as to keep us reading for ever.
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise DemandError(name, text, "cannot be read; expected something like " + _example(name))
     digits, unit, per_second = match.groups()

@@ -192,7 +192,7 @@ class SupremePlugin(SchedulerPlugin):
                 return self._scheduler.workers[address]
             # It is leaving, or paused, and nobody has told us yet.
             self.admission.finish(task.key, None, monotonic())
-            self.admission.ledger.close_row(self.admission.ledger.rows[address])
+            self.admission.close_worker(address)
         if self.admission.ledger.gained:
             self._fill_soon()
         return None
@@ -211,7 +211,7 @@ class SupremePlugin(SchedulerPlugin):
             return
         for row in list(ledger.gained):
             if not observe.is_running(self._scheduler, row.address):
-                ledger.close_row(row)
+                self.admission.close_worker(row.address)
         placed = self.admission.fill(monotonic())
         if placed:
             workers = self._scheduler.workers
@@ -306,9 +306,8 @@ class SupremePlugin(SchedulerPlugin):
 
     def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
         """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
-        row = self.admission.ledger.rows.get(ws.address)
-        if row is not None:
-            self.admission.ledger.open_row(row)
+        if ws.address in self.admission.ledger.rows:
+            self.admission.open_worker(ws.address)
         return {}
 
     def _ended(self, key: Key, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
