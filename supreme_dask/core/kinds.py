@@ -122,7 +122,7 @@ class Kinds:
     def _resolve(self, kind: Kind, shape: Shape) -> None:
         profile = kind.profile
         demand = dict(shape.declared or _NOTHING)
-        demand.setdefault(CPU, self._cut(0, int(max(1.0, profile.cores) * CORE)))
+        demand.setdefault(CPU, self._cut(0, max(1, round(profile.cores)) * CORE))
         memory = demand.get(MEMORY)
         if memory is None:
             memory = self._learned_memory(kind, shape)
