@@ -23,6 +23,7 @@ from supreme_dask.core.queues import Queues
 from supreme_dask.core.reasons import Unplaceable
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.shapes import Inputs, Shape, Task, Waiting
+from supreme_dask.core.snapshot import Snapshot, take
 
 _PACE = 0.05
 
@@ -173,6 +174,10 @@ class Admission:
     def tick(self, now: float) -> list[Instruction]:
         """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
         return self._patience.tick(now)
+
+    def snapshot(self) -> Snapshot:
+        """Return the cluster as it is now."""
+        return take(self.ledger, self.queues)
 
     def explain(self, key: Key) -> str | None:
         """Say why a task waits; None if it does not."""
