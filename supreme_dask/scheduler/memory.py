@@ -69,8 +69,10 @@ class MemoryWatch:
         if row.unlimited:
             return
         unmanaged = observe.unmanaged(ws)
-        if not row.tasks and self._settle_base(watched, unmanaged):
+        # The first heartbeat after a task may still count what the task took.
+        if not row.tasks and watched.progress == row.progress and self._settle_base(watched, unmanaged):
             self._resize(ws)
+        watched.progress = row.progress
         reserved = row.capacity[MEMORY_AXIS] - row.burden - row.free[MEMORY_AXIS]
         growth = max(unmanaged - watched.base - reserved, 0)
         # The lower of two heartbeats: one may still count a task that ended a moment before it.
@@ -96,11 +98,12 @@ class MemoryWatch:
 class _Watched:
     """What is known of one worker's memory, in bytes."""
 
-    __slots__ = ("base", "growth", "last", "resources", "seen")
+    __slots__ = ("base", "growth", "last", "progress", "resources", "seen")
 
     def __init__(self, base: int) -> None:
         self.base = base
         self.growth = 0
         self.last = 0
+        self.progress = 0.0  # of its row, at the last heartbeat
         self.seen = 0.0
         self.resources: dict[str, float] = {}
