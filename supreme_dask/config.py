@@ -58,6 +58,11 @@ def fraction(setting: str) -> float:
     raise ConfigError(f"supreme.{setting}", value, "expected a number above 0, at most 1")
 
 
+def pause() -> float | None:
+    """Return the part of its memory limit below which a worker is not paused; None to leave that to Dask."""
+    return None if get("memory.pause") is None else fraction("memory.pause")
+
+
 def network() -> int:
     """Return the bytes per second that a worker is taken to move."""
     value = get("network")

@@ -1,7 +1,7 @@
 """The only file that overrides distributed's worker, guarded by a check of what it overrides.
 
 One function runs every ordinary task in its thread; it is wrapped, once per process. Coroutines and actors run
-elsewhere, and are not measured.
+elsewhere, and are not measured. And one number is raised: how full a worker may be before it pauses.
 """
 
 from __future__ import annotations
@@ -52,6 +52,13 @@ def install_meter() -> Meter:
 
     setattr(distributed.worker, _RUN, run)
     return meter
+
+
+def pause_late(worker: Worker, fraction: float) -> None:
+    """Do not pause a worker before its memory is filled to `fraction`: the scheduler counts what goes there."""
+    manager = worker.memory_manager
+    if manager.memory_pause_fraction is not False:
+        manager.memory_pause_fraction = max(manager.memory_pause_fraction, fraction)
 
 
 def _running_task() -> TaskState | None:

@@ -12,8 +12,9 @@ from dask.typing import Key
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.worker import Worker
 
+from supreme_dask import config
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.worker.act import install_meter
+from supreme_dask.worker.act import install_meter, pause_late
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class MeterPlugin(WorkerPlugin):
             install_meter()
         except IncompatibleDaskError as error:
             log.warning("Tasks are not measured on this worker: %s", error)
+        pause = config.pause()
+        if pause is not None:
+            pause_late(worker, pause)
         worker.stream_handlers["supreme-audit"] = self._audit
         worker.batched_send({"op": "supreme-hello"})
 
