@@ -317,6 +317,10 @@ class Ledger:
         reservation = self.reservations.pop(key)
         self.ghosts[reservation.row.address, key] = reservation
 
+    def resume(self, address: str, key: Key) -> None:
+        """Let a cancelled task that still runs be an ordinary one again, with what it holds."""
+        self.reservations[key] = self.ghosts.pop((address, key))
+
     def settle(self, address: str, key: Key) -> None:
         """Give back what a cancelled task held, if it held anything: its thread is done."""
         ghost = self.ghosts.pop((address, key), None)

@@ -51,11 +51,14 @@ class Ghosts:
         self._homes[key] = address
 
     def home(self, key: Key) -> str | None:
-        """Return the worker on which the ghost of a task runs, and forget the ghost: the task is wanted again."""
-        address = self._homes.pop(key, None)
-        if address is not None:
-            self._asked.pop((address, key), None)
-        return address
+        """Return the worker on which the ghost of a task runs."""
+        return self._homes.get(key)
+
+    def resume(self, key: Key) -> None:
+        """Let a ghost be an ordinary task again: it is wanted after all, and its worker goes on with it."""
+        address = self._homes.pop(key)
+        del self._asked[address, key]
+        self._admission.ledger.resume(address, key)
 
     def done(self, *, key: Key, worker: str, **_: Any) -> None:
         """Give back what a ghost held: handler of ``supreme-done``."""

@@ -58,6 +58,13 @@ def is_running(scheduler: Scheduler, address: str) -> bool:
     return ws is not None and ws.status == Status.running
 
 
+def may_run(scheduler: Scheduler, task: Task, address: str) -> bool:
+    """Tell whether a worker takes tasks, and the restrictions of this one permit it."""
+    if not is_running(scheduler, address):
+        return False
+    return task.restrictions is None or task.restrictions.permit(address, scheduler.workers[address].host)
+
+
 def capacity(ws: WorkerState, base: int, safe_fraction: float, network: int) -> dict[str, int]:
     """Return what a worker has for tasks.
 

@@ -179,10 +179,9 @@ class SupremePlugin(SchedulerPlugin):
             return None
         task = observe.task(ts, self._demands.of(ts))
         address = self._ghosts.home(ts.key)
-        if address is not None and observe.is_running(self._scheduler, address):
-            # Its cancelled run is still going on there; the worker will resume it.
-            self.admission.ledger.settle(address, ts.key)
-            self.admission.occupy(task, address, monotonic())
+        if address is not None and observe.may_run(self._scheduler, task, address):
+            # Its cancelled run is still going on there; the worker will take it up again.
+            self._ghosts.resume(ts.key)
             return self._scheduler.workers[address]
         return self._place_actor(ts, task.declared) if ts.actor else self._place(task)
 

@@ -43,8 +43,10 @@ class MeterPlugin(WorkerPlugin):
 
     def transition(self, key: Key, start: str, finish: str, **_: Any) -> None:
         """Tell the scheduler of a task that ended without a result."""
-        # `finish` is what was asked for: a task that is released while it executes is in fact `cancelled`.
-        if finish in ("released", "forgotten") and start not in _WAS_DONE and self._has_ended(key):
+        # `finish` is what was asked for: a task that is released while it executes is in fact `cancelled`,
+        # and a cancelled one that comes to its end goes to `memory` or `error`, but is in fact released.
+        asked = finish in ("released", "forgotten") and start not in _WAS_DONE
+        if (asked or start == "cancelled") and self._has_ended(key):
             self._worker.batched_send({"op": "supreme-done", "key": key})
 
     def _audit(self, *, key: Key) -> None:

@@ -146,3 +146,13 @@ def test_a_lost_worker_leaves_nothing_behind():
     admission.finish("b", Measurement(1.0, 1.0, GiB), 1.0)  # its message was on the way
     join(admission, "new", 4)
     assert admission.fill(2.0) == [("d", "new")]
+
+
+def test_a_task_wanted_again_while_its_ghost_runs_holds_what_the_ghost_held():
+    admission = cluster(4)
+    admission.arrive(task("again", 3), 0.0)
+    admission.abandon("again")
+    admission.ledger.resume("w0", "again")
+    assert free_memory(admission, "w0") == 1 * GiB
+    admission.finish("again", None, 1.0)
+    assert free_memory(admission, "w0") == 4 * GiB
