@@ -35,5 +35,14 @@ format: .venv/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+bench: .venv/.test           ## benchmarks; figures go to out/
+	mkdir -p out
+	$(BIN)/python tests/benchmarks/overhead.py --json out/overhead.json
+	$(BIN)/python tests/benchmarks/throughput.py --json out/throughput.json
+	$(BIN)/python tests/benchmarks/mixed_memory.py --json out/mixed_memory.json
+
+docs: .venv/.docs
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
 clean:
 	rm -rf .venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
