@@ -17,7 +17,7 @@ class Run(NamedTuple):
     amounts: dict
 
 
-def run(number, seconds=0.0, amounts=None, *inputs):  # noqa: ARG001  (inputs make it wait for other tasks)
+def run(number, seconds=0.0, amounts=None, *inputs):
     """Occupy a worker for a while."""
     start = monotonic()
     sleep(seconds)
