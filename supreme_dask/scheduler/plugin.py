@@ -92,13 +92,14 @@ class SupremePlugin(SchedulerPlugin):
         except IncompatibleDaskError as error:
             log.warning("This distributed is not one that supreme-dask knows; plain Dask places: %s", error)
             return
+        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
         await self._hands.install(self._replacements(), self._handlers())
         self.active = True
         self._take_stock()
         meter = dumps(MeterPlugin())  # type: ignore[no-untyped-call]
         await scheduler.register_worker_plugin(None, meter, name=MeterPlugin.name, idempotent=True)
-        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
-        self._pulse.start()
+        if self.active:
+            self._pulse.start()
 
     async def close(self) -> None:
         """Look after the queues no more: the scheduler goes down."""
@@ -149,6 +150,7 @@ class SupremePlugin(SchedulerPlugin):
 
         return call
 
+    @_safely
     def _take_stock(self) -> None:
         """Take over a scheduler that has workers and tasks already."""
         scheduler = self._scheduler
