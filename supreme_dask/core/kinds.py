@@ -13,7 +13,7 @@ from supreme_dask.core.resources import CPU, MEMORY, Resources
 from supreme_dask.core.shapes import Restrictions, Shape, Task
 
 _UNKNOWN_DURATION = 0.5  # seconds; what Dask assumes too (distributed.scheduler.default-task-durations)
-_COARSE_BITS = 4  # learned bytes are rounded up to four significant bits, so that shapes stay few
+_COARSE_BITS = 6  # learned bytes are rounded up by 3 % at most, so that needs do not change with every run
 _SMALL_INPUTS = 1 << 20
 _MANY_SHAPES = 1024
 _NOTHING = Resources()
@@ -132,7 +132,8 @@ class Kinds:
             need = [*self._ledger.need({**demand, MEMORY: memory})]
         shape.set_need(tuple(sorted(need)))
         shape.short = kind.short and memory is not None and demand[CPU] <= CORE
-        shape.rank = self._share(shape) * (profile.duration or _UNKNOWN_DURATION)
+        shape.duration = profile.duration or _UNKNOWN_DURATION
+        shape.rank = self._share(shape) * shape.duration
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
         estimate = kind.profile.memory(shape.size)
@@ -179,8 +180,8 @@ def _upper_edge(size_class: int) -> int:
 def _coarse(amount: int) -> int:
     """Round up to a few significant bits.
 
-    >>> [_coarse(amount) for amount in (0, 15, 17, 1000, 1001, 1025)]
-    [0, 15, 18, 1024, 1024, 1152]
+    >>> [_coarse(amount) for amount in (0, 63, 65, 1000, 1001, 1025)]
+    [0, 63, 66, 1008, 1008, 1056]
     """
     drop = max(0, amount.bit_length() - _COARSE_BITS)
     return -(-amount >> drop) << drop

@@ -218,7 +218,9 @@ class Ledger:
     def remove_row(self, row: Row) -> None:
         """Forget a worker that is gone, with everything that was reserved there."""
         self.close_row(row)
-        for key in row.tasks:
+        for key, reservation in row.tasks.items():
+            if reservation.shape is not None:
+                reservation.shape.running -= 1
             self.ghosts.pop((row.address, key), None)
             if key in self.reservations and self.reservations[key].row is row:
                 del self.reservations[key]
@@ -289,6 +291,8 @@ class Ledger:
         add(row.free, need, -1)
         if row.promise is not None:
             row.promise.enter(key, need)
+        if shape is not None:
+            shape.running += 1
         if reservation.running:
             row.active += 1
             self._note_idle(row)
@@ -378,6 +382,8 @@ class Ledger:
         add(row.free, reservation.need)
         if row.promise is not None:
             row.promise.leave(reservation.key, reservation.need)
+        if reservation.shape is not None:
+            reservation.shape.running -= 1
         if reservation.running:
             row.active -= 1
             self._note_idle(row)

@@ -1,7 +1,7 @@
 """What becomes of those who wait too long.
 
-A task that is passed over is promised a worker. A type that nobody has measured may probe on more workers the
-longer its first probe takes. Tasks that wait on a worker behind one that turned out long are taken back when
+A task that is passed over is promised a worker; so is one that would end when all else is done. A type that nobody
+has measured may probe on more workers the longer its first probe takes. Tasks that wait on a worker behind one that turned out long are taken back when
 another worker idles. Tasks that no worker could ever run are reported, and fail only if the operator says so.
 """
 
@@ -39,7 +39,7 @@ class Patience:
         self._queues = queues
         self._kinds = kinds
         self._settings = settings
-        self._promised: dict[Shape, Row] = {}
+        self._promised: dict[Row, Shape] = {}
         self._next_report = 0.0
 
     def tick(self, now: float) -> list[Instruction]:
@@ -57,29 +57,34 @@ class Patience:
 
     # --------------------------------------------------------------------------------- promises
     def _keep_promises(self, now: float) -> None:
-        for shape, row in list(self._promised.items()):
-            if row.promise is None or row.promise.shape is not shape or not shape.count:
-                del self._promised[shape]
-                if row.promise is not None and row.promise.shape is shape:
-                    self._ledger.end_promise(row)
+        self._end_promises()
         patience = max(self._settings.patience, _PACES * self.pace)
         allowed = max(1, len(self._ledger.rows) // _FEW)
+        backlog = sum(shape.count * shape.rank for shape in self._queues.in_order())
         for shape in islice(self._queues.in_order(), _FEW):
-            if len(self._promised) >= allowed:
-                return
-            if now - shape.since > patience and shape not in self._promised and self._may_wait(shape):
+            rows = sum(promised is shape for promised in self._promised.values())
+            passed_over = now - shape.since > patience and not rows and len(self._promised) < allowed
+            if (passed_over or _ends_last(shape, rows, backlog)) and self._may_wait(shape):
                 self._promise(shape)
+
+    def _end_promises(self) -> None:
+        for row, shape in list(self._promised.items()):
+            if row.promise is None or row.promise.shape is not shape:
+                del self._promised[row]
+            elif not shape.count:
+                del self._promised[row]
+                self._ledger.end_promise(row)
 
     def _may_wait(self, shape: Shape) -> bool:
         kind = self._kinds[shape.type]
-        return not shape.probing or len(kind.probes) < kind.quota
+        return not shape.short and (not shape.probing or len(kind.probes) < kind.quota)
 
     def _promise(self, shape: Shape) -> None:
         free = [row for row in placement.hosts(self._ledger, shape) if row.promise is None]
         if free:
             row = max(free, key=lambda row: placement.freedom(row, shape.need))
             self._ledger.promise(row, shape, shape.need)
-            self._promised[shape] = row
+            self._promised[row] = shape
 
     # ---------------------------------------------------------------------------------- recalls
     def _recalls(self, now: float) -> Iterator[Recall]:
@@ -127,3 +132,12 @@ class Patience:
 
     def _open(self) -> Iterator[Row]:
         return (row for row in self._ledger.rows.values() if row.is_open)
+
+
+def _ends_last(shape: Shape, promised: int, backlog: float) -> bool:
+    """Tell whether the tasks of a shape would still run when all other work is done.
+
+    Largest first needs room for the largest while there is other work to put beside it. `backlog` is the seconds in
+    which the whole cluster could do all that waits.
+    """
+    return shape.count * shape.duration > max(shape.running + promised, 1) * backlog

@@ -112,6 +112,10 @@ class Shape:
         Whether it needs a worker on which nothing else runs, because its memory is not known.
     rank : float
         Dominant share × duration; higher goes first among tasks without dependencies.
+    duration : float
+        Expected seconds of one.
+    count, running : int
+        How many wait, and how many a worker has.
     since : float
         When its first task began to wait, or the last one was placed.
     """
@@ -128,8 +132,10 @@ class Shape:
         self.short = False
         self.probing = False
         self.rank = 0.0
+        self.duration = 0.0
         self.since = 0.0
         self.count = 0
+        self.running = 0
         self.hosted_at: tuple[int, Need] | None = None  # the workers and the need, when one could run it
         self.infeasible_since: float | None = None
         self._queue: list[Waiting] = []
