@@ -1,8 +1,9 @@
 """What becomes of those who wait too long.
 
 A task that is passed over is promised a worker; so is one that would end when all else is done. A type that nobody
-has measured may probe on more workers the longer its first probe takes. Tasks that wait on a worker behind one that turned out long are taken back when
-another worker idles. Tasks that no worker could ever run are reported, and fail only if the operator says so.
+has measured may probe on more workers the longer its first probe takes. Tasks that wait on a worker behind one that
+turned out long are taken back when another worker idles. Tasks that no worker could ever run are reported, and fail
+only if the operator says so.
 """
 
 from __future__ import annotations
