@@ -65,29 +65,30 @@ class Hands:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self._replacements: dict[str, Any] = {}
         self._handlers: dict[str, Any] = {}
 
-    async def install(self, replacements: Mapping[str, Callable[..., Any]], handlers: Mapping[str, Any]) -> None:
-        """Replace methods of the scheduler, and handlers of messages from workers."""
+    async def prepare(self, handlers: Mapping[str, Callable[..., None]]) -> None:
+        """Stop what would interfere, and replace handlers of messages from workers."""
         await self._stop_stealing()
-        for name, replacement in replacements.items():
-            setattr(self._scheduler, name, replacement)
         for op, handler in handlers.items():
-            self._handlers[op] = self._scheduler.stream_handlers.get(op)
+            # Without a stock one: a message may still be on its way when we are gone.
+            self._handlers[op] = self._scheduler.stream_handlers.get(op, _ignore)
             self._scheduler.stream_handlers[op] = handler
 
-    def uninstall(self, replacements: Iterable[str]) -> None:
+    def install(self, replacements: Mapping[str, Callable[..., Any]]) -> None:
+        """Replace methods of the scheduler."""
+        self._replacements = dict(replacements)
+        for name, replacement in replacements.items():
+            setattr(self._scheduler, name, replacement)
+
+    def uninstall(self) -> None:
         """Give the scheduler its own methods back."""
-        for name in replacements:
+        for name in self._replacements:
             self._scheduler.__dict__.pop(name, None)
         for ws in self._scheduler.workers.values():
             self._scheduler.check_idle_saturated(ws)
-        for op, handler in self._handlers.items():
-            if handler is None:
-                # A message may still be on its way.
-                self._scheduler.stream_handlers[op] = _ignore
-            else:
-                self._scheduler.stream_handlers[op] = handler
+        self._scheduler.stream_handlers.update(self._handlers)
 
     async def _stop_stealing(self) -> None:
         # Stealing moves tasks past every count of resources. `stop` waits for what is in flight.
@@ -103,6 +104,10 @@ class Hands:
         """Let waiting tasks go through `decide_worker_non_rootish`, first key first, in one batch of messages."""
         batch: Recs = dict.fromkeys(reversed(list(keys)), "processing")
         self._scheduler.transitions(batch, f"supreme-place-{time()}")
+
+    def place_all(self) -> None:
+        """Let all waiting tasks be decided anew."""
+        self.place([ts.key for ts in self._scheduler.unrunnable])
 
     def release(self, keys: Iterable[Key]) -> None:
         """Take tasks back into the queue; whoever still wants them will see them decided anew."""
@@ -143,9 +148,16 @@ class Hands:
         elif ws.address in idle:
             del idle[ws.address]
 
-    def set_restrictions(self, ts: TaskState, resources: Mapping[str, float] | None) -> None:
-        """Set what stock Dask believes that a task needs."""
-        ts.resource_restrictions = dict(resources) if resources else None
+    def take_restrictions(self, ts: TaskState) -> None:
+        """Keep from stock Dask what a task needs."""
+        ts.resource_restrictions = None
+
+    def give_restrictions(self, ts: TaskState, resources: Mapping[str, float]) -> None:
+        """Tell stock Dask what a task needs; it subtracts that again when the task ends."""
+        ts.resource_restrictions = dict(resources) or None
+        if ts.processing_on is not None:
+            used = ts.processing_on.used_resources
+            used.update({name: used.get(name, 0) + amount for name, amount in resources.items()})
 
     def forget_measurement(self, ts: TaskState) -> None:
         """Drop what the worker told from the metadata that the scheduler keeps per task."""

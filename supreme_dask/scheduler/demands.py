@@ -8,6 +8,7 @@ and taken off the task.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dask.typing import Key
 from distributed.scheduler import TaskState
@@ -34,11 +35,19 @@ class Demands:
     def read(self, ts: TaskState) -> None:
         """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
         try:
-            demand = Resources.parse(ts.resource_restrictions or {})
+            demand = Resources.parse(self._annotated(ts) or {})
         except DemandError as error:
             self.errors[ts.key] = error
         else:
             self._declared[ts.key] = self._interned.setdefault(demand, demand)
+
+    def is_annotated(self, ts: TaskState) -> bool:
+        """Tell whether a task has an annotation that may be read; stock Dask's own count must be settled first."""
+        return bool(self._annotated(ts)) and (ts.state != "processing" or not ts.resource_restrictions)
+
+    def _annotated(self, ts: TaskState) -> Any:
+        # The annotation stays as the user wrote it; `resource_restrictions` is taken off the task.
+        return (ts.annotations or {}).get("resources")
 
     def of(self, ts: TaskState) -> Resources | None:
         """Return what was declared for a task, or None."""

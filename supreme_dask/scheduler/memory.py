@@ -7,6 +7,7 @@ than it was expected to.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from distributed.scheduler import WorkerState
@@ -15,6 +16,8 @@ from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import MEMORY_AXIS
 from supreme_dask.core.ledger import Row
 from supreme_dask.scheduler import observe
+
+log = logging.getLogger(__name__)
 
 _NOISE = 8 << 20  # bytes by which a process may grow before its base is set anew
 _DRIFT = 0.25  # part of a grown base that is believed at once: an allocator gives memory back late
@@ -41,6 +44,8 @@ class MemoryWatch:
 
     def join(self, ws: WorkerState) -> Row:
         """Note a worker that joined."""
+        for error in observe.misdeclared(ws):
+            log.warning("Worker %s declares what cannot be, and is taken to have none of it: %s", ws.address, error)
         self._watched[ws.address] = _Watched(observe.unmanaged(ws))
         return self._resize(ws)
 

@@ -11,6 +11,7 @@ from distributed.scheduler import Scheduler, TaskState, WorkerState
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
+from supreme_dask.errors import DemandError
 
 MEASURED_KEY = "supreme"
 """Where a worker puts its measurement into the metadata of a finished task."""
@@ -80,11 +81,16 @@ def capacity(ws: WorkerState, base: int, safe_fraction: float, network: int) -> 
     found = {CPU: 1000 * ws.nthreads, NETWORK: network}
     if ws.memory_limit:
         found[MEMORY] = max(int(ws.memory_limit * safe_fraction) - base, 0)
-    declared = dict(parse_amount(name, amount) for name, amount in ws.resources.items())
+    declared, _ = _declared(ws)
     if MEMORY in declared and MEMORY in found:
         # A worker may keep memory for itself; more than its limit it does not have.
         declared[MEMORY] = min(declared[MEMORY], found[MEMORY])
     return {**found, **declared}
+
+
+def misdeclared(ws: WorkerState) -> list[DemandError]:
+    """Return what is wrong with the resources that a worker declares; it is taken to have none of those."""
+    return _declared(ws)[1]
 
 
 def managed(ws: WorkerState) -> int:
@@ -97,6 +103,18 @@ def unmanaged(ws: WorkerState) -> int:
     """Return the bytes that a worker's process takes beside its results, at its last heartbeat."""
     process: int = ws.metrics.get("memory", 0)
     return max(process - managed(ws), 0)
+
+
+def _declared(ws: WorkerState) -> tuple[dict[str, int], list[DemandError]]:
+    amounts: dict[str, int] = {}
+    errors: list[DemandError] = []
+    for written, declared in ws.resources.items():
+        try:
+            name, amount = parse_amount(written, declared)
+            amounts[name] = amount
+        except DemandError as error:
+            errors.append(error)
+    return amounts, errors
 
 
 def _inputs(dependencies: Iterable[TaskState]) -> Inputs:

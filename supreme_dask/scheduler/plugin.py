@@ -92,14 +92,19 @@ class SupremePlugin(SchedulerPlugin):
         except IncompatibleDaskError as error:
             log.warning("This distributed is not one that supreme-dask knows; plain Dask places: %s", error)
             return
-        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
-        await self._hands.install(self._replacements(), self._handlers())
-        self.active = True
-        self._take_stock()
+        await self._hands.prepare(self._handlers())
         meter = dumps(MeterPlugin())  # type: ignore[no-untyped-call]
         await scheduler.register_worker_plugin(None, meter, name=MeterPlugin.name, idempotent=True)
-        if self.active:
-            self._pulse.start()
+        # From here on nothing is awaited: the scheduler calls our hooks only after we return, and no event of
+        # the tasks that we take over may be missed.
+        for other in scheduler.plugins.values():
+            if isinstance(other, SupremePlugin) and other.active:
+                other._stop()
+        self._hands.install(self._replacements())
+        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
+        self._pulse.start()
+        self.active = True
+        self._take_stock()
 
     async def close(self) -> None:
         """Look after the queues no more: the scheduler goes down."""
@@ -110,15 +115,22 @@ class SupremePlugin(SchedulerPlugin):
         """Leave placement to plain Dask, because something here failed."""
         if not self.active:
             return
+        log.error("supreme-dask failed; plain Dask places from now on", exc_info=error)
+        self._hand_over()
+        self._hands.warn(f"supreme-dask failed: {error!r}; plain Dask places tasks from now on")
+
+    def _stop(self) -> None:
         self.active = False
         self._pulse.stop()
-        log.error("supreme-dask failed; plain Dask places from now on", exc_info=error)
+        self._hands.uninstall()
+
+    def _hand_over(self) -> None:
+        self._stop()
         scheduler = self._scheduler
-        self._hands.uninstall(self._replacements())
         for ts in scheduler.tasks.values():
-            self._hands.set_restrictions(ts, self._demands.as_dask(ts.key, scheduler.resources))
-        self._hands.warn(f"supreme-dask failed: {error!r}; plain Dask places tasks from now on")
-        asyncio.get_running_loop().call_soon(self._hands.place, [ts.key for ts in scheduler.unrunnable])
+            if not ts.resource_restrictions:
+                self._hands.give_restrictions(ts, self._demands.as_dask(ts.key, scheduler.resources))
+        asyncio.get_running_loop().call_soon(self._hands.place_all)
 
     def _replacements(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -157,7 +169,7 @@ class SupremePlugin(SchedulerPlugin):
         for ws in scheduler.workers.values():
             self._memory.join(ws)
         for ts in scheduler.tasks.values():
-            if ts.state != "processing" and ts.resource_restrictions:
+            if self._demands.is_annotated(ts):
                 self._read_demand(ts)
         now = monotonic()
         for ws in scheduler.workers.values():
@@ -210,8 +222,9 @@ class SupremePlugin(SchedulerPlugin):
         ledger = self.admission.ledger
         if not ledger.gained:
             return
-        for row in list(ledger.gained):
-            if not observe.is_running(self._scheduler, row.address):
+        # Closing one may let others gain.
+        while closed := [row for row in ledger.gained if not observe.is_running(self._scheduler, row.address)]:
+            for row in closed:
                 self.admission.close_worker(row.address)
         placed = self.admission.fill(monotonic())
         if placed:
@@ -231,6 +244,10 @@ class SupremePlugin(SchedulerPlugin):
 
     @_safely
     def _tick(self) -> None:
+        if self not in self._scheduler.plugins.values():
+            log.warning("The plugin of supreme-dask was unregistered; plain Dask places from now on")
+            self._hand_over()
+            return
         now = monotonic()
         self._memory.look(self._scheduler.workers.values())
         for instruction in self.admission.tick(now):
@@ -344,9 +361,8 @@ class SupremePlugin(SchedulerPlugin):
         )
 
     def _read_demand(self, ts: TaskState) -> None:
-        if ts.resource_restrictions is not None:
-            self._demands.read(ts)
-            self._hands.set_restrictions(ts, None)
+        self._demands.read(ts)
+        self._hands.take_restrictions(ts)
 
     # --------------------------------------------------------------------- messages of workers
     def _long_running(self, *, key: Key, worker: str, run_id: int, **told: Any) -> None:

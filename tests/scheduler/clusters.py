@@ -8,7 +8,11 @@ from distributed.utils_test import gen_cluster
 PRELOAD = ["supreme_dask.preload"]
 GiB = 2**30
 
-OURS = {"distributed.scheduler.preload": PRELOAD, "distributed.worker.preload": PRELOAD}
+OURS = {
+    "distributed.scheduler.preload": PRELOAD,
+    "distributed.worker.preload": PRELOAD,
+    "distributed.worker.memory.pause": False,  # workers of one process share its memory; tests pause them
+}
 """Config that brings our package into schedulers and workers."""
 
 
@@ -21,12 +25,12 @@ def worker(threads=1, memory=None, **resources):
 
 def supreme(*workers, config=None, **options):
     """Give a test a client, a scheduler that places tasks by our plugin, and these workers."""
-    return gen_cluster(nthreads=list(workers), client=True, config={**OURS, **(config or {})}, timeout=60, **options)
+    return gen_cluster(nthreads=list(workers), client=True, config={**OURS, **(config or {})}, timeout=30, **options)
 
 
 def plain(*workers, config=None, **options):
     """Give a test a client, a scheduler without our plugin, and these workers."""
-    return gen_cluster(nthreads=list(workers), client=True, config=config, timeout=60, **options)
+    return gen_cluster(nthreads=list(workers), client=True, config=config, timeout=30, **options)
 
 
 def plugin(scheduler):
