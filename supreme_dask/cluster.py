@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,8 +29,10 @@ class SupremeCluster(SpecCluster):
         Port of the scheduler; 0 for any.
     dashboard_address
         Where Dask's dashboard listens; None for no dashboard.
+    silence_logs
+        Level below which scheduler and workers log nothing; 0 to log everything.
     options
-        For `distributed.SpecCluster`, such as ``asynchronous`` or ``silence_logs``.
+        For `distributed.SpecCluster`, such as ``asynchronous``.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class SupremeCluster(SpecCluster):
         host: str = "127.0.0.1",
         port: int = 0,
         dashboard_address: str | None = "127.0.0.1:0",
+        silence_logs: int = logging.WARNING,
         **options: Any,
     ) -> None:
         self.groups = list(groups) if groups is not None else [_whole_machine()]
@@ -58,12 +62,18 @@ class SupremeCluster(SpecCluster):
             "preload": [PRELOAD],
         }
         workers = {
-            f"{group.name}-{number}": {"cls": Nanny, "options": _worker_options(group, host)}
+            f"{group.name}-{number}": {
+                "cls": Nanny,
+                "options": {**_worker_options(group, host), "silence_logs": silence_logs},
+            }
             for group in self.groups
             for number in range(group.count)
         }
         super().__init__(  # type: ignore[no-untyped-call]
-            workers=workers, scheduler={"cls": Scheduler, "options": scheduler}, **options
+            workers=workers,
+            scheduler={"cls": Scheduler, "options": scheduler},
+            silence_logs=silence_logs,
+            **options,
         )
 
 
