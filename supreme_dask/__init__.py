@@ -8,17 +8,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from supreme_dask.cluster import SupremeCluster as SupremeCluster
     from supreme_dask.core.groups import WorkerGroup as WorkerGroup
+    from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
+    from supreme_dask.engines.base import ResourceProfile as ResourceProfile
+    from supreme_dask.engines.function import engine as engine
+    from supreme_dask.orchestrator import SupremeOrchestrator as SupremeOrchestrator
     from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BaseSupremeEngine": "engines.base",
+    "ResourceProfile": "engines.base",
     "SupremeCluster": "cluster",
+    "SupremeOrchestrator": "orchestrator",
     "SupremePlugin": "scheduler.plugin",
     "WorkerGroup": "core.groups",
+    "engine": "engines.function",
 }
 
-__all__ = ["SupremeCluster", "SupremePlugin", "WorkerGroup"]
+__all__ = [
+    "BaseSupremeEngine",
+    "ResourceProfile",
+    "SupremeCluster",
+    "SupremeOrchestrator",
+    "SupremePlugin",
+    "WorkerGroup",
+    "engine",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,8 @@
     SupremeError
     ├── DemandError (ValueError)        the caller's: an amount or a name that cannot be understood
     ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
+    ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
+    ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     └── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
 """
 
@@ -50,6 +52,49 @@ class ConfigError(SupremeError, ValueError):
         super().__init__(f"{setting}: {value!r}: {problem}")
         self.setting = setting
         self.value = value
+
+
+class EngineError(SupremeError, RuntimeError):
+    """An engine that could not say what a call needs. Nothing was submitted.
+
+    Attributes
+    ----------
+    engine : str
+        Its name.
+    method : str
+        The ``estimate_…`` method that raised.
+    cause : Exception
+        What it raised.
+    """
+
+    def __init__(self, engine: str, method: str, arguments: str, cause: Exception) -> None:
+        super().__init__(
+            f"engine {engine!r}: {method}{arguments} raised {cause!r}; "
+            "correct it, or let it return None to have the amount learned"
+        )
+        self.engine = engine
+        self.method = method
+        self.cause = cause
+
+
+class UnknownExtensionError(SupremeError, LookupError):
+    """Nothing is installed under a name.
+
+    Attributes
+    ----------
+    kind : str
+        What was looked for, such as ``"engines"``.
+    name : str
+        The name.
+    installed : list of str
+        The names there are.
+    """
+
+    def __init__(self, kind: str, name: str, installed: list[str]) -> None:
+        super().__init__(f"no {name!r} among the installed {kind}: {', '.join(installed) or 'there are none'}")
+        self.kind = kind
+        self.name = name
+        self.installed = installed
 
 
 class IncompatibleDaskError(SupremeError, RuntimeError):

@@ -116,6 +116,14 @@ class Resources(Mapping[str, int]):
         """Return these amounts, with those that `other` names taken from `other`."""
         return Resources.of({**self._by_name, **other._by_name})
 
+    def in_units(self) -> dict[str, float]:
+        """Return the amounts as Dask's own ``resources=`` has them: in cores, bytes, and what workers declare.
+
+        >>> Resources.parse({"cpu": "500m", "memory": "1 KiB", "GPU": 1}).in_units()
+        {'GPU': 1.0, 'cpu': 0.5, 'memory': 1024}
+        """
+        return {name: amount if name in (MEMORY, NETWORK) else amount / _MILLI for name, amount in self.amounts}
+
     def dominant_share(self, capacity: Mapping[str, int]) -> float:
         """Return the largest fraction that this takes of any one resource of `capacity`.
 
