@@ -126,7 +126,10 @@ class Hands:
     def fail(self, key: Key, error: Exception) -> None:
         """Let a waiting task fail with an error that any client can read."""
         stimulus = f"supreme-fail-{time()}"
+        ts = self._scheduler.tasks[key]
+        is_actor, ts.actor = ts.actor, False  # a validating scheduler expects of no actor that it waits
         recommendations = self._scheduler.transition(key, "erred", stimulus, exception=pickle.dumps(error), cause=key)
+        ts.actor = is_actor
         self._scheduler.transitions(recommendations, stimulus)
 
     def warn(self, sentence: str) -> None:
