@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
     from supreme_dask.engines.base import ResourceProfile as ResourceProfile
     from supreme_dask.engines.function import engine as engine
-    from supreme_dask.orchestrator import SupremeOrchestrator as SupremeOrchestrator
+    from supreme_dask.orchestrator.submission import SupremeOrchestrator as SupremeOrchestrator
     from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ _HOMES = {
     "BaseSupremeEngine": "engines.base",
     "ResourceProfile": "engines.base",
     "SupremeCluster": "cluster",
-    "SupremeOrchestrator": "orchestrator",
+    "SupremeOrchestrator": "orchestrator.submission",
     "SupremePlugin": "scheduler.plugin",
     "WorkerGroup": "core.groups",
     "engine": "engines.function",

@@ -27,12 +27,17 @@ from clusters import Cluster, cluster, cpu_seconds, medians, quantile, write_jso
 from distributed import Client, Future, as_completed, wait
 from distributed.scheduler import Scheduler
 
+from supreme_dask import SupremeOrchestrator
+
 CLIENTS = 10
 NOTHING = operator.pos  # every process can import it, so that it travels as a name
-CONTENDERS = ("stock", "supreme")
+CONTENDERS = {"stock": "stock", "supreme": "supreme", "orchestrator": "supreme"}
+"""Who takes part, on which cluster; ``orchestrator`` submits through `SupremeOrchestrator`."""
+
+Run = Callable[[Cluster, str, int], dict[str, float]]
 
 
-def run_map(where: Cluster, tasks: int) -> dict[str, float]:
+def run_map(where: Cluster, _: str, tasks: int) -> dict[str, float]:
     with Client(where.address) as client:
         client.wait_for_workers(len(where.workers))
         client.gather(client.map(NOTHING, range(200), pure=False))
@@ -43,23 +48,24 @@ def run_map(where: Cluster, tasks: int) -> dict[str, float]:
     return bill.figures
 
 
-def run_submits(where: Cluster, tasks: int) -> dict[str, float]:
+def run_submits(where: Cluster, contender: str, tasks: int) -> dict[str, float]:
     with Client(where.address) as client:
         client.wait_for_workers(len(where.workers))
         client.gather([client.submit(NOTHING, number, pure=False) for number in range(200)])
         with _Bill(where, client, tasks) as bill:
-            latencies = _submit_all(client, tasks)
+            latencies = _submit_all(client, contender, tasks)
         return {**bill.figures, **_latencies(latencies)}
 
 
-def run_submits_of_many(where: Cluster, tasks: int) -> dict[str, float]:
+def run_submits_of_many(where: Cluster, contender: str, tasks: int) -> dict[str, float]:
     spawn = multiprocessing.get_context("spawn")
     barrier, answers = spawn.Barrier(CLIENTS + 1), spawn.Queue()
     share = tasks // CLIENTS
     with Client(where.address) as client:
         client.wait_for_workers(len(where.workers))
         children = [
-            spawn.Process(target=_one_of_many, args=(where.address, share, barrier, answers)) for _ in range(CLIENTS)
+            spawn.Process(target=_one_of_many, args=(where.address, contender, share, barrier, answers))
+            for _ in range(CLIENTS)
         ]
         for child in children:
             child.start()
@@ -71,26 +77,27 @@ def run_submits_of_many(where: Cluster, tasks: int) -> dict[str, float]:
     return {**bill.figures, **_latencies(latencies)}
 
 
-CASES: dict[str, Callable[[Cluster, int], dict[str, float]]] = {
+CASES: dict[str, Run] = {
     "map": run_map,
     "submit-1": run_submits,
     "submit-10": run_submits_of_many,
 }
 
 
-def _one_of_many(address: str, tasks: int, barrier: Barrier, answers: Any) -> None:
+def _one_of_many(address: str, contender: str, tasks: int, barrier: Barrier, answers: Any) -> None:
     with Client(address) as client:
         client.submit(NOTHING, 0, pure=False).result()
         barrier.wait(120)
-        answers.put(_submit_all(client, tasks))
+        answers.put(_submit_all(client, contender, tasks))
 
 
-def _submit_all(client: Client, tasks: int) -> list[float]:
+def _submit_all(client: Client, contender: str, tasks: int) -> list[float]:
     """Submit tasks one by one without waiting, and return the seconds until each was known to be done."""
+    submit = SupremeOrchestrator(client).submit if contender == "orchestrator" else client.submit
     sent: dict[Future, float] = {}
     for number in range(tasks):
         begin = time.perf_counter()
-        sent[client.submit(NOTHING, number, pure=False)] = begin
+        sent[submit(NOTHING, number, pure=False)] = begin
     latencies = [time.perf_counter() - sent[future] for future in as_completed(sent)]
     assert {future.status for future in sent} == {"finished"}
     return latencies
@@ -144,10 +151,10 @@ def _stop_profile(dask_scheduler: Any, path: str) -> None:
 def profile(contender: str, case: str, tasks: int, path: Path) -> None:
     """Write where the event loop of a scheduler spends its time: by own time, then by time with callees."""
     raw = str(path.with_suffix(".prof").absolute())
-    with cluster(contender) as where, Client(where.address) as client:
-        CASES[case](where, tasks)  # what is slow only once is not what we look for
+    with cluster(CONTENDERS[contender]) as where, Client(where.address) as client:
+        CASES[case](where, contender, tasks)  # what is slow only once is not what we look for
         client.run_on_scheduler(_start_profile)
-        CASES[case](where, tasks)
+        CASES[case](where, contender, tasks)
         client.run_on_scheduler(_stop_profile, path=raw)
     with path.open("w") as text:
         stats = pstats.Stats(raw, stream=text)
@@ -158,11 +165,13 @@ def profile(contender: str, case: str, tasks: int, path: Path) -> None:
 # ---------------------------------------------------------------------------------------- rounds
 def compare(case: str, pairs: int, tasks: int) -> dict[str, Any]:
     """Run rounds of one case; print and return runs, medians and ratios to stock."""
-    runs: dict[str, list[dict[str, float]]] = {contender: [] for contender in CONTENDERS}
+    # A map is one message whoever sends it.
+    contenders = [name for name in CONTENDERS if (case, name) != ("map", "orchestrator")]
+    runs: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
     for number in range(pairs):
-        for contender in CONTENDERS[:: 1 if number % 2 == 0 else -1]:
-            with cluster(contender) as where:
-                runs[contender].append(CASES[case](where, tasks))
+        for contender in contenders[:: 1 if number % 2 == 0 else -1]:
+            with cluster(CONTENDERS[contender]) as where:
+                runs[contender].append(CASES[case](where, contender, tasks))
             _show(f"{case} {number + 1}/{pairs} {contender}", runs[contender][-1])
     report: dict[str, Any] = {"runs": runs, "medians": {name: medians(figures) for name, figures in runs.items()}}
     report["ratios"] = {name: _ratios(figures, runs["stock"]) for name, figures in runs.items() if name != "stock"}

@@ -12,6 +12,7 @@ from distributed.deploy.cluster import Cluster
 from supreme_dask import extensions
 from supreme_dask.core.resources import Resources
 from supreme_dask.engines.base import BaseSupremeEngine
+from supreme_dask.orchestrator.batching import submitter
 
 Work = BaseSupremeEngine | Callable[..., Any] | str
 """An engine, any function, or the name of an installed engine."""
@@ -49,11 +50,12 @@ class SupremeOrchestrator:
         self.client: Client = (
             target if isinstance(target, Client) else Client(target, **options)  # type: ignore[no-untyped-call]
         )
+        self._submit = submitter(self.client)
 
     def submit(
         self, work: Work, *args: Any, resources: Mapping[str, object] | None = None, **options: Any
     ) -> Future[Any]:
-        """Run one call, as `Client.submit` does.
+        """Run one call, as `Client.submit` does. Submits that follow each other closely travel together.
 
         Parameters
         ----------
@@ -77,8 +79,7 @@ class SupremeOrchestrator:
         """
         call = _callable(work)
         demand = _demand(call, args, _arguments(options)).overlaid(Resources.parse(resources or {}))
-        future: Future[Any] = self.client.submit(call, *args, resources=demand.in_units() or None, **options)
-        return future
+        return self._submit(call, *args, resources=demand.in_units() or None, **options)
 
     def map(
         self,

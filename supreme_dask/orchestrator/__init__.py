@@ -1,0 +1,1 @@
+"""The user's process: submit engines (`submission`), many of them in one message (`batching`)."""
