@@ -125,8 +125,10 @@ async def attach(
     return outbox
 
 
-def finish(scheduler: Scheduler, address: str, message: dict[str, Any], seconds: float = 1e-3) -> None:
-    """Tell the scheduler that a worker has finished a task."""
+def finish(
+    scheduler: Scheduler, address: str, message: dict[str, Any], seconds: float = 1e-3, *, measured: bool
+) -> None:
+    """Tell the scheduler that a worker has finished a task, and what the task took if that was measured."""
     scheduler.handle_task_finished(
         key=message["key"],
         worker=address,
@@ -136,7 +138,7 @@ def finish(scheduler: Scheduler, address: str, message: dict[str, Any], seconds:
         nbytes=28,
         type=INT_TYPE,
         typename="int",
-        metadata={"supreme": (seconds, 1 << 16, True)},
+        metadata={"supreme": (seconds, 1 << 16, True)} if measured else {},
         thread=1,
         startstops=[{"action": "compute", "start": 0.0, "stop": seconds}],
     )
