@@ -29,11 +29,11 @@ from typing import Any, cast
 
 import dask.config
 from dask.base import get_annotations
-from dask.sizeof import sizeof
 from dask.typing import Key
 from distributed import Client, Future, Scheduler
 from distributed.protocol.pickle import dumps
 from distributed.protocol.serialize import Serialized, ToPickle, serialize, to_serialize
+from distributed.sizeof import safe_sizeof
 from distributed.threadpoolexecutor import thread_state
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Batcher:
         self._stock_send = self._client._send_to_scheduler
         self._client._send_to_scheduler = self._send
 
-    def submit(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
         """Run one call, as `Client.submit` does: it is that which names the task and checks the options."""
         stand: Any = _Stand(self._client, self.join)
         return Client.submit(stand, function, *args, **options)
@@ -173,7 +173,7 @@ class Batcher:
             and isinstance(key, str)
             and not options["actors"]
             and not task.dependencies
-            and sizeof((task.args, task.kwargs)) < _LARGE
+            and safe_sizeof((task.args, task.kwargs)) < _LARGE
             and not dask.config.get("distributed.diagnostics.computations.nframes")
         )
 

@@ -53,7 +53,7 @@ class SupremeOrchestrator:
         self._submit = submitter(self.client)
 
     def submit(
-        self, work: Work, *args: Any, resources: Mapping[str, object] | None = None, **options: Any
+        self, work: Work, /, *args: Any, resources: Mapping[str, object] | None = None, **options: Any
     ) -> Future[Any]:
         """Run one call, as `Client.submit` does. Submits that follow each other closely travel together.
 
@@ -84,6 +84,7 @@ class SupremeOrchestrator:
     def map(
         self,
         work: Work,
+        /,
         *iterables: Sequence[Any],
         resources: Mapping[str, object] | None = None,
         key: str | list[Any] | None = None,

@@ -153,13 +153,24 @@ def profile(contender: str, case: str, tasks: int, path: Path) -> None:
     raw = str(path.with_suffix(".prof").absolute())
     with cluster(CONTENDERS[contender]) as where, Client(where.address) as client:
         CASES[case](where, contender, tasks)  # what is slow only once is not what we look for
+        before = _thread_seconds(where)
         client.run_on_scheduler(_start_profile)
         CASES[case](where, contender, tasks)
         client.run_on_scheduler(_stop_profile, path=raw)
+        loop, others = (after - earlier for after, earlier in zip(_thread_seconds(where), before, strict=True))
     with path.open("w") as text:
+        text.write(f"{contender}, {case}, {tasks} tasks; processor seconds, while being profiled: ")
+        text.write(f"event loop {loop:.2f}, other threads {others:.2f}\n")
         stats = pstats.Stats(raw, stream=text)
         for order in ("tottime", "cumulative"):
             stats.sort_stats(order).print_stats(60)
+
+
+def _thread_seconds(where: Cluster) -> tuple[float, float]:
+    """Return what the thread of the event loop, and all others together, have used."""
+    seconds = {thread.id: thread.user_time + thread.system_time for thread in where.scheduler.threads()}
+    loop = seconds.pop(where.scheduler.pid)
+    return loop, sum(seconds.values())
 
 
 # ---------------------------------------------------------------------------------------- rounds

@@ -48,6 +48,12 @@ async def test_plain_functions_and_options_of_the_client_are_accepted(client, sc
     assert "mine" in workers[1].data
 
 
+@gen_cluster(client=True)
+async def test_arguments_may_have_any_name(client, *_):
+    future = SupremeOrchestrator(client).submit(dict, work=1, function=2, name=3)
+    assert await future == {"work": 1, "function": 2, "name": 3}
+
+
 @gen_cluster(client=True, nthreads=[("127.0.0.1", 2)] * 2)
 async def test_calls_that_need_different_amounts_are_mapped_in_order(client, scheduler, *_):
     await client.register_plugin(SupremePlugin())
