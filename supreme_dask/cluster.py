@@ -58,7 +58,8 @@ class SupremeCluster(SpecCluster):
             "host": host,
             "port": port,
             "dashboard": dashboard_address is not None,
-            "dashboard_address": dashboard_address,
+            # The scheduler listens here without a dashboard, too; by default on Dask's one port for it.
+            "dashboard_address": dashboard_address or f"{host}:0",
             "preload": [PRELOAD],
         }
         workers = {
