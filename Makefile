@@ -19,10 +19,13 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$*]"
 	touch $@
 
+demo: .venv/.extra-demo      ## the main job on real work: a progress bar, a table, and a picture in out/
+	$(BIN)/python examples/01_photographs.py
+
 test: .venv/.test            ## the default tests, under ten minutes on two cores
 	$(BIN)/python -m pytest
 
-test-all: .venv/.test        ## also the slow ones
+test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 	$(BIN)/python -m pytest -m ""
 
 lint: .venv/.test .venv/.lint
