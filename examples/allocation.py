@@ -111,9 +111,7 @@ class Watch:
 class StockCluster(SpecCluster):
     """The same worker processes as of a `SupremeCluster`, under stock Dask."""
 
-    def __init__(
-        self, groups: Sequence[WorkerGroup], silence_logs: int, resources: Mapping[str, float] | None = None
-    ):
+    def __init__(self, groups: Sequence[WorkerGroup], silence_logs: int, **resources: float) -> None:
         host = {"host": "127.0.0.1"}
         workers = {
             f"{group.name}-{number}": {
