@@ -19,8 +19,8 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$*]"
 	touch $@
 
-demo: .venv/.extra-demo      ## the main job on real work: a progress bar, a table, and a picture in out/
-	$(BIN)/python examples/01_photographs.py
+demo: .venv/.extra-demo      ## the main job on real work: table and picture in out/; ARGS=--compare adds stock Dask
+	$(BIN)/python examples/01_photographs.py $(ARGS)
 
 test: .venv/.test            ## the default tests, under ten minutes on two cores
 	$(BIN)/python -m pytest

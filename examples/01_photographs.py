@@ -3,8 +3,8 @@
 A thumbnail takes a few MiB, the spectrum of an enlarged photograph 640. Nothing here says so: the tasks are plain
 functions, submitted through an ordinary Dask client. `SupremeCluster` measures them, and places each where it fits.
 
-    make demo                                       about a minute
-    python examples/01_photographs.py --compare     then the same work on stock Dask, which loses workers
+    make demo                      about a minute on two cores
+    make demo ARGS=--compare       then the same work on stock Dask, which loses workers
 
 The photographs are those that scikit-image brings along; nothing is downloaded.
 """
