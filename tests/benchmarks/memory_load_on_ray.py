@@ -7,7 +7,8 @@ import os
 import sys
 import time
 
-os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_enable_metrics_collection="0")
+# Nobody else is in its network; without this it writes a token into the home directory.
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_enable_metrics_collection="0", RAY_AUTH_MODE="disabled")
 
 import ray
 from memory_load import BYTES, MB, THREADS, USABLE, WORKERS, load

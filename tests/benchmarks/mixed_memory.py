@@ -96,10 +96,10 @@ def report(results: Mapping[str, list[Result]]) -> None:
             "" if middle["allocated"] is None else f"{middle['allocated']:.0%}",
             f"{middle['used']:.0%}",
         )
-    Console().print(table)
+    Console(width=110).print(table)
     ours = _median(one.ratio for one in results.get("ours, annotated", ()))
     for name, many in results.items():
-        if ours:
+        if ours and name != "ours, annotated":
             print(f"{name} ÷ ours, annotated: {_median(one.ratio for one in many) / ours:.2f} (of ÷ bound)")
 
 
