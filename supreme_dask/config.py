@@ -37,7 +37,7 @@ def seconds(setting: str) -> float | None:
         return None
     try:
         parsed = float(parse_timedelta(value))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(f"supreme.{setting}", value, 'expected a time such as "50ms"') from None
     if not parsed >= 0:
         raise ConfigError(f"supreme.{setting}", value, "a time is zero or more")

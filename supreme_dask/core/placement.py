@@ -37,7 +37,7 @@ def pick(ledger: Ledger, shape: Shape, inputs: Inputs | None = None, start: int 
     spread = shape.probing or axis in (THREADS_AXIS, CPU_AXIS)
     best, best_score = None, None
     for row in _filtered(ledger, shape, inputs, start if spread else 0):
-        left = _left(row, shape.need, axis)
+        left = ledger.room(row)[MEMORY_AXIS] if shape.probing else _left(row, shape.need, axis)
         score = (inputs.missing(row.address) if inputs else 0, -left if spread else left)
         if best_score is None or score < best_score:
             best, best_score = row, score
