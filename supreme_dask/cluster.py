@@ -11,7 +11,7 @@ from distributed import Nanny, Scheduler, SpecCluster
 from distributed.system import MEMORY_LIMIT
 
 from supreme_dask.core.groups import WorkerGroup
-from supreme_dask.core.resources import MEMORY, NETWORK
+from supreme_dask.core.resources import MEMORY
 
 PRELOAD = "supreme_dask.preload"
 
@@ -58,7 +58,7 @@ class SupremeCluster(SpecCluster):
             "host": host,
             "port": port,
             "dashboard": dashboard_address is not None,
-            # The scheduler listens here without a dashboard, too; by default on Dask's one port for it.
+            # Without a dashboard Dask listens all the same, for its health and metrics, and on all interfaces.
             "dashboard_address": dashboard_address or f"{host}:0",
             "preload": [PRELOAD],
         }
@@ -79,15 +79,13 @@ class SupremeCluster(SpecCluster):
 
 
 def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:
-    declared = {
-        name: amount if name in (MEMORY, NETWORK) else amount / 1000 for name, amount in group.capacity.amounts
-    }
     return {
         "host": host,
         "nthreads": group.threads,
         "memory_limit": group.capacity[MEMORY],
-        "resources": declared,
+        "resources": group.capacity.in_units(),
         "dashboard": False,
+        "dashboard_address": f"{host}:0",
         "preload": [PRELOAD],
     }
 
