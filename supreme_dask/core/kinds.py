@@ -24,12 +24,13 @@ ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int]
 class Kind:
     """One task type: its profile, the shapes of its tasks, and the runs that measure it first."""
 
-    __slots__ = ("probes", "profile", "quota", "resolved", "shapes", "short", "version")
+    __slots__ = ("assumed", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
 
     def __init__(self) -> None:
         self.profile = Profile()
         self.shapes: dict[ShapeKey, Shape] = {}
         self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
+        self.assumed = False  # whether its tasks no longer wait for a measurement
         self.quota = 1  # how many of them may run at once
         self.short = False
         self.resolved = 0.0  # the duration that its shapes were last ranked by
@@ -87,6 +88,11 @@ class Kinds:
         duration = self[shape.type].profile.duration or _UNKNOWN_DURATION
         return min(self._settings.most_ahead, max(1, int(self._settings.ahead / max(duration, 1e-4))))
 
+    def assume(self, name: str) -> None:
+        """Let tasks of a type that nobody has measured run beside others, as if they took a thread's share."""
+        self[name].assumed = True
+        self._resolve_all(self[name])
+
     def stalled(self, name: str, seconds: float) -> None:
         """Note that tasks of a short type have been running for `seconds`, and have not ended."""
         kind = self[name]
@@ -137,9 +143,9 @@ class Kinds:
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
         estimate = kind.profile.memory(shape.size)
-        if estimate is None and kind.profile.count:
-            # It ran, and nobody measured it: its worker has no meter. Assume the share of one thread, as
-            # the size of Dask workers commonly is chosen.
+        if estimate is None and (kind.profile.count or kind.assumed):
+            # It ran, and nobody measured it: its worker has no meter; or it cannot run alone. Assume the share
+            # of one thread, as the size of Dask workers commonly is chosen.
             return min((row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None)
         return None if estimate is None else self._cut(1, _coarse(estimate))
 

@@ -90,7 +90,7 @@ class Row:
 class Reservation:
     """What one task holds on one row, from its placement until its thread is done with it."""
 
-    __slots__ = ("key", "need", "row", "running", "shape", "short")
+    __slots__ = ("guessed", "key", "need", "row", "running", "shape", "short")
 
     def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
         self.key = key
@@ -98,6 +98,7 @@ class Reservation:
         self.need = need
         self.shape = shape
         self.short = short
+        self.guessed = shape is not None and shape.probing  # it holds all memory there was
         self.running = short or need[0] == (THREADS_AXIS, 1)
 
 
@@ -315,6 +316,18 @@ class Ledger:
         gone = (CPU_AXIS,) if keep_memory else (CPU_AXIS, MEMORY_AXIS)
         kept = tuple((axis, amount) for axis, amount in reservation.need if axis and axis not in gone)
         self.reserve(key, reservation.row, ((THREADS_AXIS, 0), *kept))
+
+    def trust_heartbeats(self, row: Row) -> None:
+        """Give back the memory that is held for want of a measurement: what the tasks really take is a burden."""
+        for reservation in row.tasks.values():
+            if reservation.guessed:
+                held = tuple(part for part in reservation.need if part[0] == MEMORY_AXIS)
+                reservation.need = tuple(part for part in reservation.need if part[0] != MEMORY_AXIS)
+                reservation.guessed = False
+                add(row.free, held)
+                if row.promise is not None and reservation.key in row.promise.guests:
+                    add(row.promise.beside, held)
+                self._note(row)
 
     def abandon(self, key: Key) -> None:
         """Keep what a cancelled task holds until its worker says that its thread is done."""

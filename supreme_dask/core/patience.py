@@ -1,7 +1,8 @@
 """What becomes of those who wait too long.
 
 A task that is passed over is promised a worker; so is one that would end when all else is done. A type that nobody
-has measured may probe on more workers the longer its first probe takes. Tasks that wait on a worker behind one that
+has measured may probe on more workers the longer its first probe takes, and in the end beside others: those may be
+waiting for it. Tasks that wait on a worker behind one that
 turned out long are taken back when another worker idles. Tasks that no worker could ever run are reported, and fail
 only if the operator says so.
 """
@@ -21,6 +22,7 @@ from supreme_dask.core.shapes import Shape
 
 _STALL = 0.1  # seconds without a short task ending on a worker that has some waiting
 _PACES = 2.0  # how many usual task durations a task may be passed over
+_BLOCKED = 10.0  # patiences after which tasks that run may be waiting for those that do not
 _FEW = 8
 _REPORT = 0.5
 
@@ -46,6 +48,7 @@ class Patience:
     def tick(self, now: float) -> list[Instruction]:
         """Return what is to be done for those who have waited too long at the time `now`."""
         self._widen_probes(now)
+        self._unblock(now)
         self._keep_promises(now)
         return [*self._recalls(now), *self._report_infeasible(now)]
 
@@ -55,6 +58,24 @@ class Patience:
             if kind.probes and now - max(kind.probes.values()) > self._settings.patience:
                 kind.quota = 2 * len(kind.probes)
                 self._ledger.gained.update((row, None) for row in self._open() if not row.active)
+
+    def _unblock(self, now: float) -> None:
+        """Let tasks of unknown memory run beside others on workers where nothing has moved for long.
+
+        Tasks talk to each other, by events, locks and queues. One that has a worker to itself until it was measured,
+        and waits there for another, would wait for ever.
+        """
+        long = max(_BLOCKED * self._settings.patience, _BLOCKED * self.pace)
+        waiting = [shape for shape in self._queues.in_order() if now - shape.since > long]
+        blocked = [row for row in self._open() if row.active and now - row.progress > long] if waiting else []
+        if not blocked:
+            return
+        for row in blocked:
+            self._ledger.trust_heartbeats(row)
+        for shape in waiting:
+            if shape.probing:
+                self._kinds.assume(shape.type)
+                self._ledger.gained.update((row, None) for row in blocked)
 
     # --------------------------------------------------------------------------------- promises
     def _keep_promises(self, now: float) -> None:

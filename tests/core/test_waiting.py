@@ -126,3 +126,24 @@ def test_nobody_is_told_of_impossible_tasks_while_no_worker_is_there():
     admission = cluster()
     assert admission.arrive(task("any", 1), 0.0) is None
     assert admission.tick(100.0) == []
+
+
+def test_a_type_that_nobody_measured_joins_one_that_may_be_waiting_for_it():
+    admission = cluster(4, threads=2)
+    assert admission.arrive(task("waits-for-other", type_="asks"), 0.0) == "w0"
+    assert admission.arrive(task("other", type_="answers"), 0.0) is None
+    admission.tick(9.0)
+    assert admission.fill(9.0) == []
+    admission.tick(11.0)
+    assert keys(admission.fill(11.0)) == ["other"]
+
+
+def test_tasks_of_one_type_that_may_wait_for_each_other_run_together_in_the_end():
+    admission = cluster(4, threads=2)
+    assert admission.arrive(task("asks"), 0.0) == "w0"
+    assert admission.arrive(task("answers"), 0.0) is None
+    admission.tick(11.0)
+    assert keys(admission.fill(11.0)) == ["answers"]
+    for key in ("asks", "answers"):
+        admission.finish(key, Measurement(1.0, 1.0, GiB, True), 12.0)
+    assert admission.ledger.rows["w0"].free == admission.ledger.rows["w0"].capacity
