@@ -53,7 +53,13 @@ def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
         and not (restrictions.loose and row in permitted(ledger, shape))
     ):
         return False
-    return ledger.fits(row, with_inputs(shape.need, inputs, row), shape)
+    need = with_inputs(shape.need, inputs, row)
+    if inputs is not None and not ledger.could_fit(row, need):
+        if not ledger.could_fit(row, shape.need) or _has_room_somewhere(ledger, shape, inputs):
+            return False
+        # It takes a whole worker, and its inputs are where it may not run: it must run some time.
+        need = tuple((axis, min(amount, row.capacity[axis])) for axis, amount in need)
+    return ledger.fits(row, need, shape)
 
 
 def with_inputs(need: Need, inputs: Inputs | None, row: Row) -> Need:
@@ -112,6 +118,10 @@ def _filtered(ledger: Ledger, shape: Shape, inputs: Inputs | None, start: int) -
                 yield row
     free = (row for row in ledger.rows_fitting(shape.need, start) if fits(ledger, row, shape, inputs))
     yield from islice(free, _PROBE_CHOICES if shape.probing else _CHOICES)
+
+
+def _has_room_somewhere(ledger: Ledger, shape: Shape, inputs: Inputs) -> bool:
+    return any(ledger.could_fit(row, with_inputs(shape.need, inputs, row)) for row in permitted(ledger, shape))
 
 
 def _dominant_axis(ledger: Ledger, need: Need) -> int:

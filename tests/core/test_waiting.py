@@ -2,7 +2,7 @@
 
 from supreme_dask.core.instructions import Fail, Warn
 from supreme_dask.core.profiles import Measurement
-from tests.core.clusters import GiB, bound, cluster, join, keys, task
+from tests.core.clusters import GiB, bound, cluster, join, keys, stored, task
 
 
 def test_a_task_does_not_wait_for_an_impossible_one_that_the_user_put_before_it():
@@ -147,3 +147,11 @@ def test_tasks_of_one_type_that_may_wait_for_each_other_run_together_in_the_end(
     for key in ("asks", "answers"):
         admission.finish(key, Measurement(1.0, 1.0, GiB, True), 12.0)
     assert admission.ledger.rows["w0"].free == admission.ledger.rows["w0"].capacity
+
+
+def test_a_task_that_takes_a_whole_worker_runs_where_it_may_though_its_inputs_are_elsewhere():
+    admission = cluster(4)
+    join(admission, "gpu", 4, gpu=1000)
+    reads = task("reads", 4, inputs=stored(0.001, "w0"), gpu=1)
+    assert admission.arrive(reads, 0.0) == "gpu"
+    assert admission.arrive(task("impossible", 5, inputs=stored(0.001, "w0")), 0.0) is None
