@@ -115,13 +115,17 @@ class Admission:
         self._admit(task.key, self.kinds.shape(task), task.inputs, self.ledger.rows[address], now)
 
     def place_actor(self, task: Task, demand: Mapping[str, int]) -> str | Unplaceable:
-        """Reserve `demand` for as long as an actor lives; actors take no thread, and cannot wait."""
+        """Reserve `demand` for as long as an actor lives; actors take no thread, and cannot wait.
+
+        Where the fewest live, as with stock Dask; of these, where the most of its inputs are.
+        """
         shape = Shape(task, downstream=False, size=0)
         shape.set_need(self.ledger.need({MEMORY: 0, **demand}, threads=0))
-        row = placement.pick(self.ledger, shape, start=self._start)
-        if row is None:
+        rows = [row for row in placement.permitted(self.ledger, shape) if self.ledger.fits(row, shape.need)]
+        if not rows:
             return placement.refuse(self.ledger, shape)
-        self._start = row.index + 1
+        inputs = task.inputs or Inputs(0)
+        row = min(rows, key=lambda row: (row.residents, inputs.missing(row.address)))
         self.ledger.reserve(task.key, row, shape.need)
         return row.address
 

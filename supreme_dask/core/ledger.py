@@ -77,6 +77,11 @@ class Row:
         return self.capacity[THREADS_AXIS]
 
     @property
+    def residents(self) -> int:
+        """Number of actors and seceded tasks: they take no thread."""
+        return sum(not reservation.running for reservation in self.tasks.values())
+
+    @property
     def behind(self) -> int:
         """Number of short tasks that wait here for a thread."""
         return self.short - self.lanes

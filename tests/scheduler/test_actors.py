@@ -63,3 +63,18 @@ async def test_actors_without_a_demand_are_spread_and_take_no_thread(c, s, a, b)
     for actor in actors:
         assert await actor.increment() == 1
     assert await c.gather(c.map(lambda x: x, range(10))) == list(range(10))
+
+
+class Holder:
+    """An actor that is made of something large."""
+
+    def __init__(self, something):
+        self.something = something
+
+
+@supreme(worker(1), worker(1))
+async def test_actors_live_with_their_inputs_and_spread(c, s, a, b):
+    large = c.submit(bytes, 2**20, workers=[b.address])
+    first, second = [await c.submit(Holder, large, actor=True) for _ in range(2)]
+    assert s.tasks[first.key].who_has == {s.workers[b.address]}
+    assert s.tasks[second.key].who_has == {s.workers[a.address]}
