@@ -13,7 +13,7 @@ from typing import Any
 from dask.typing import Key
 from distributed.scheduler import TaskState
 
-from supreme_dask.core.resources import MEMORY, NETWORK, Resources
+from supreme_dask.core.resources import Resources
 from supreme_dask.errors import DemandError
 
 
@@ -61,8 +61,4 @@ class Demands:
     def as_dask(self, key: Key, supply: Mapping[str, object]) -> dict[str, float]:
         """Return a demand in Dask's own terms, without what no worker supplies: stock code cannot wait for it."""
         demand = self._declared.get(key, Resources())
-        return {name: amount / _unit(name) for name, amount in demand.amounts if name in supply}
-
-
-def _unit(name: str) -> int:
-    return 1 if name in (MEMORY, NETWORK) else 1000
+        return {name: amount for name, amount in demand.in_units().items() if name in supply}

@@ -26,7 +26,7 @@ def declare(worker: Worker) -> None:
         If its user declared something that cannot be understood.
     """
     resources = _with_defaults(worker, Resources.parse(worker.state.total_resources))
-    declared = {_written(worker, name): amount / _unit(name) for name, amount in resources.amounts}
+    declared = {_written(worker, name): amount for name, amount in resources.in_units().items()}
     worker.state.total_resources = declared
     worker.state.available_resources = dict(declared)
 
@@ -47,7 +47,3 @@ def _with_defaults(worker: Worker, resources: Resources) -> Resources:
 def _written(worker: Worker, name: str) -> str:
     """Return a name as the user wrote it, so that stock Dask finds it too."""
     return next((written for written in worker.state.total_resources if written.lower() == name), name)
-
-
-def _unit(name: str) -> int:
-    return 1 if name in (MEMORY, NETWORK) else 1000
