@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format bench docs clean
+.PHONY: demo test test-all test-distributed lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ test: .venv/.test            ## the default tests, under ten minutes on two core
 
 test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 	$(BIN)/python -m pytest -m ""
+
+test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_SOURCE=DIR: a checkout of distributed
+	$(BIN)/python tests/distributed/run.py
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .
