@@ -114,6 +114,11 @@ class Admission:
         """Note a task that a worker has already: it was placed before we came."""
         self._admit(task.key, self.kinds.shape(task), task.inputs, self.ledger.rows[address], now)
 
+    def keep_actor(self, key: Key, demand: Mapping[str, int], address: str) -> None:
+        """Note an actor that lives on a worker already."""
+        need = self.ledger.need({MEMORY: 0, **demand}, threads=0)
+        self.ledger.reserve(key, self.ledger.rows[address], need)
+
     def place_actor(self, task: Task, demand: Mapping[str, int]) -> str | Unplaceable:
         """Reserve `demand` for as long as an actor lives; actors take no thread, and cannot wait.
 

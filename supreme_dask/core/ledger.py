@@ -337,6 +337,7 @@ class Ledger:
     def abandon(self, key: Key) -> None:
         """Keep what a cancelled task holds until its worker says that its thread is done."""
         reservation = self.reservations.pop(key)
+        self.settle(reservation.row.address, key)  # a worker runs a task once: an older ghost lives on in this
         self.ghosts[reservation.row.address, key] = reservation
 
     def resume(self, address: str, key: Key) -> None:

@@ -171,16 +171,21 @@ class SupremePlugin(SchedulerPlugin):
         for ts in scheduler.tasks.values():
             if self._demands.is_annotated(ts):
                 self._read_demand(ts)
-        now = monotonic()
         for ws in scheduler.workers.values():
-            for ts in ws.processing:
-                self.admission.occupy(observe.task(ts, self._demands.of(ts)), ws.address, now)
-                if ts in ws.long_running:
-                    self.admission.secede(ts.key, keep_memory=False)
-            # Stock Dask sends more than fits. What has not started comes back; what has, the worker keeps.
-            self._carry_out(Recall(ws.address, [ts.key for ts in ws.processing if ts not in ws.long_running]))
+            self._occupy(ws)
         waiting = [*scheduler.queued, *scheduler.unrunnable]
         self._hands.release([ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)])
+
+    def _occupy(self, ws: WorkerState) -> None:
+        for ts in ws.has_what:
+            if ts.actor:
+                self.admission.keep_actor(ts.key, self._demands.of(ts) or Resources(), ws.address)
+        for ts in ws.processing:
+            self.admission.occupy(observe.task(ts, self._demands.of(ts)), ws.address, monotonic())
+            if ts in ws.long_running:
+                self.admission.secede(ts.key, keep_memory=False)
+        # Stock Dask sends more than fits. What has not started comes back; what has, the worker keeps.
+        self._carry_out(Recall(ws.address, [ts.key for ts in ws.processing if ts not in ws.long_running]))
 
     # --------------------------------------------------------------------------------- deciding
     def _decide(self, ts: TaskState) -> WorkerState | None:

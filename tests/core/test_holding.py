@@ -156,3 +156,12 @@ def test_a_task_wanted_again_while_its_ghost_runs_holds_what_the_ghost_held():
     assert free_memory(admission, "w0") == 1 * GiB
     admission.finish("again", None, 1.0)
     assert free_memory(admission, "w0") == 4 * GiB
+
+
+def test_a_task_cancelled_twice_on_one_worker_holds_its_place_once():
+    admission = cluster(4)
+    for _ in range(2):
+        admission.arrive(task("again", 1), 0.0)
+        admission.abandon("again")
+    admission.ledger.settle("w0", "again")
+    assert free_memory(admission, "w0") == 4 * GiB

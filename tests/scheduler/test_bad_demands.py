@@ -97,7 +97,6 @@ async def test_a_rule_by_prefix_is_a_demand_of_tasks_that_declare_none(c, s, a):
 async def test_a_task_with_a_bad_demand_may_be_submitted_again_with_a_good_one(c, s, a):
     bad = c.submit(inc, 1, key="same", resources={"memory": "four"})
     await wait(bad)
-    await bad.cancel()
     del bad
     await until(lambda: "same" not in s.tasks)
     assert await c.submit(inc, 1, key="same", resources={"memory": "4 MB"}) == 2

@@ -73,7 +73,7 @@ async def test_a_task_submitted_again_while_its_ghost_runs_takes_the_ghosts_plac
     assert reserved(s) == 1
     await event.set()
     assert await second
-    del first, second
+    first = second = None
     await until(lambda: all_free(s))
 
 
@@ -89,7 +89,7 @@ async def test_a_ghost_does_not_hold_a_task_where_it_may_not_run_any_more(c, s, 
     second = c.submit(run, 2, key="again", resources={"MEM": 1}, workers=[b.address])
     assert (await second).worker == b.address
     await event.set()
-    del first, second
+    first = second = None
     await until(lambda: all_free(s))
 
 
@@ -108,7 +108,7 @@ async def test_a_ghost_on_a_paused_worker_gives_its_place_back(c, s, a, b):
     assert (await second).worker == other.address
     await event.set()
     home.status = type(home.status).running
-    del first, second
+    first = second = None
     await until(lambda: all_free(s))
     runs = await c.gather(c.map(run, range(4), seconds=0.05, amounts={"MEM": 1}, resources={"MEM": 1}))
     assert set(peaks(runs).values()) == {1}
