@@ -42,6 +42,7 @@ class Row:
         "active",
         "address",
         "burden",
+        "busy",
         "capacity",
         "free",
         "host",
@@ -62,6 +63,7 @@ class Row:
         self.capacity = [0] * axes
         self.free = [0] * axes
         self.burden = 0
+        self.busy = False  # whether its process computes, as last heard
         self.is_open = False
         self.tasks: dict[Key, Reservation] = {}
         self.active = 0  # tasks that run or wait here

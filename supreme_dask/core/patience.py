@@ -2,9 +2,8 @@
 
 A task that is passed over is promised a worker; so is one that would end when all else is done. A type that nobody
 has measured may probe on more workers the longer its first probe takes, and in the end beside others: those may be
-waiting for it. Tasks that wait on a worker behind one that
-turned out long are taken back when another worker idles. Tasks that no worker could ever run are reported, and fail
-only if the operator says so.
+waiting for it. Tasks that wait on a worker behind one that turned out long are taken back when another worker idles.
+Tasks that no worker could ever run are reported, and fail only if the operator says so.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from supreme_dask.core.shapes import Shape
 _STALL = 0.1  # seconds without a short task ending on a worker that has some waiting
 _PACES = 2.0  # how many usual task durations a task may be passed over
 _BLOCKED = 10.0  # patiences after which tasks that run may be waiting for those that do not
+_BUSY = 6.0  # times as long where the worker computes: another task of its process may, or one that is still growing
 _FEW = 8
 _REPORT = 0.5
 
@@ -67,7 +67,7 @@ class Patience:
         """
         long = max(_BLOCKED * self._settings.patience, _BLOCKED * self.pace)
         waiting = [shape for shape in self._queues.in_order() if now - shape.since > long]
-        blocked = [row for row in self._open() if row.active and now - row.progress > long] if waiting else []
+        blocked = [row for row in self._open() if row.active and _is_quiet(row, now, long)] if waiting else []
         if not blocked:
             return
         for row in blocked:
@@ -154,6 +154,10 @@ class Patience:
 
     def _open(self) -> Iterator[Row]:
         return (row for row in self._ledger.rows.values() if row.is_open)
+
+
+def _is_quiet(row: Row, now: float, seconds: float) -> bool:
+    return now - row.progress > (_BUSY * seconds if row.busy else seconds)
 
 
 def _ends_last(shape: Shape, promised: int, backlog: float) -> bool:

@@ -69,6 +69,7 @@ class MemoryWatch:
                 self._heartbeat(ws, rows[ws.address], watched)
 
     def _heartbeat(self, ws: WorkerState, row: Row, watched: _Watched) -> None:
+        row.busy = observe.is_busy(ws)
         if watched.resources != ws.resources or row.threads != ws.nthreads:
             self._resize(ws)
         if row.unlimited:

@@ -93,6 +93,12 @@ def misdeclared(ws: WorkerState) -> list[DemandError]:
     return _declared(ws)[1]
 
 
+def is_busy(ws: WorkerState) -> bool:
+    """Tell whether a worker's process was computing at its last heartbeat: more than a tenth of a core."""
+    percent: float = ws.metrics.get("cpu", 0.0)
+    return percent > 10
+
+
 def managed(ws: WorkerState) -> int:
     """Return the bytes of results that a worker holds in memory."""
     spilled: int = (ws.metrics.get("spilled_bytes") or {}).get("memory", 0)

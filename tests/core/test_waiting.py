@@ -155,3 +155,15 @@ def test_a_task_that_takes_a_whole_worker_runs_where_it_may_though_its_inputs_ar
     reads = task("reads", 4, inputs=stored(0.001, "w0"), gpu=1)
     assert admission.arrive(reads, 0.0) == "gpu"
     assert admission.arrive(task("impossible", 5, inputs=stored(0.001, "w0")), 0.0) is None
+
+
+def test_a_first_run_that_computes_for_long_keeps_its_worker_to_itself():
+    admission = cluster(4, threads=2)
+    assert admission.arrive(task("grows", type_="grows"), 0.0) == "w0"
+    assert admission.arrive(task("other", type_="other"), 0.0) is None
+    admission.ledger.rows["w0"].busy = True
+    admission.tick(15.0)
+    assert admission.fill(15.0) == []
+    admission.ledger.rows["w0"].busy = False
+    admission.tick(15.1)
+    assert keys(admission.fill(15.1)) == ["other"]
