@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from supreme_dask.stores.base import (
-    Changes,
-    Committed,
-    Event,
-    KeyValue,
-    Lease,
-    Listing,
-    Outcome,
-    Refused,
-    Revision,
-    Store,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from supreme_dask.errors import StoreAddressError
+from supreme_dask.stores.address import Address, parse
+from supreme_dask.stores.base import Store
 from supreme_dask.stores.operations import (
     Absent,
     Compare,
@@ -26,6 +20,20 @@ from supreme_dask.stores.operations import (
     Put,
     ValueIs,
 )
+from supreme_dask.stores.values import (
+    Changes,
+    Committed,
+    Event,
+    KeyValue,
+    Lease,
+    Listing,
+    Outcome,
+    Refused,
+    Revision,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "Absent",
@@ -48,4 +56,36 @@ __all__ = [
     "Revision",
     "Store",
     "ValueIs",
+    "open_store",
 ]
+
+SCHEMES = {
+    "etcd": "supreme_dask.stores.etcd:EtcdStore",
+    "memory": "supreme_dask.stores.memory:MemoryStore",
+    "sqlite": "supreme_dask.stores.sqlite:SQLiteStore",
+}
+"""Where the store of each URL scheme is; imported only when it is asked for."""
+
+
+def open_store(url: str) -> Store:
+    """Return the store that a URL names, ready to be entered with ``async with``.
+
+    ========================================  ==============================================
+    ``memory://``                             for tests: gone with its process
+    ``sqlite:///path/to/file``                for one machine: all its processes share it
+    ``etcd://host1:2379,host2:2379/prefix``   for a cluster; needs the extra ``[etcd]``
+    ========================================  ==============================================
+
+    Raises
+    ------
+    StoreAddressError
+        If the URL names no store.
+    MissingExtraError
+        If the store needs packages that are not installed.
+    """
+    address = parse(url)
+    if address.scheme not in SCHEMES:
+        raise StoreAddressError(address.shown, f"unknown scheme, known are {', '.join(sorted(SCHEMES))}")
+    module, name = SCHEMES[address.scheme].split(":")
+    from_address = cast("Callable[[Address], Store]", getattr(import_module(module), name).from_address)
+    return from_address(address)

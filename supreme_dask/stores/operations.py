@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from supreme_dask.stores.values import KeyValue, Revision
+
 __all__ = [
     "Absent",
     "Compare",
@@ -16,6 +18,8 @@ __all__ = [
     "Operation",
     "Put",
     "ValueIs",
+    "after_put",
+    "holds",
 ]
 
 
@@ -24,7 +28,7 @@ class ModRevisionIs:
     """Holds if the key was last put at `revision`: compare-and-swap. 0 means that it is not there."""
 
     key: str
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class CreateRevisionIs:
     """Holds if the key is still the one created at `revision`: a fence. 0 means that it is not there."""
 
     key: str
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +88,24 @@ class DeletePrefix:
 
 
 Operation: TypeAlias = Put | Delete | DeletePrefix
+
+
+def holds(compare: Compare, kv: KeyValue | None) -> bool:
+    """Return whether a compare holds of what its key holds; None means that the key is not there."""
+    match compare:
+        case ModRevisionIs(_, revision):
+            return revision == (kv.mod_revision if kv else 0)
+        case CreateRevisionIs(_, revision):
+            return revision == (kv.create_revision if kv else 0)
+        case ValueIs(_, value):
+            return kv is not None and kv.value == value
+        case Exists():
+            return kv is not None
+        case Absent():
+            return kv is None
+
+
+def after_put(put: Put, before: KeyValue | None, revision: Revision) -> KeyValue:
+    """Return what a key holds once `put` is applied at `revision` to what it held before."""
+    created, version = (before.create_revision, before.version) if before else (revision, 0)
+    return KeyValue(put.key, put.value, created, revision, version + 1, put.lease)

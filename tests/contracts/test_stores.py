@@ -1,0 +1,11 @@
+import uuid
+
+import pytest
+
+from supreme_dask.testing import StoreContract
+
+
+class TestMemory(StoreContract):
+    @pytest.fixture
+    def address(self):
+        return f"memory://{uuid.uuid4()}"
