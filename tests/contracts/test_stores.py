@@ -9,3 +9,9 @@ class TestMemory(StoreContract):
     @pytest.fixture
     def address(self):
         return f"memory://{uuid.uuid4()}"
+
+
+class TestSQLite(StoreContract):
+    @pytest.fixture
+    def address(self, tmp_path):
+        return f"sqlite://{tmp_path}/store.db"
