@@ -9,6 +9,7 @@
     └── StoreError                      all that has to do with a store
         ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
         ├── MissingExtraError (ImportError)    the operator's: a package of an extra is not installed
+        ├── MissingProgramError (FileNotFoundError) the operator's: a program that we start is not installed
         ├── LimitError (ValueError)            the caller's: a key, value or transaction that no store takes
         ├── FutureRevisionError (LookupError)  the caller's: a revision that the store has not reached
         ├── CompactedError (LookupError)       the world's: the store no longer keeps that revision
@@ -106,6 +107,20 @@ class MissingExtraError(StoreError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs more packages: pip install 'supreme-dask[{extra}]'")
         self.extra = extra
+
+
+class MissingProgramError(StoreError, FileNotFoundError):
+    """A program that we are to start is not installed.
+
+    Attributes
+    ----------
+    program : str
+        Its name.
+    """
+
+    def __init__(self, program: str, how_to_install: str) -> None:
+        super().__init__(f"no program {program!r} found; get one with: {how_to_install}")
+        self.program = program
 
 
 class LimitError(StoreError, ValueError):
