@@ -21,8 +21,9 @@ from supreme_dask.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from supreme_dask.stores import clock
 from supreme_dask.stores.operations import Compare, DeletePrefix, Operation, Put, after_put, holds
-from supreme_dask.stores.sqlite import clock, schema
+from supreme_dask.stores.sqlite import schema
 from supreme_dask.stores.values import (
     Changes,
     Committed,

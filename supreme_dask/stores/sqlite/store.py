@@ -29,6 +29,9 @@ _TEND = 0.25  # s between looks for ended leases
 class SQLiteStore(Store):
     """A file that any number of processes of one machine use at once.
 
+    They write one after the other: a process that is stopped in the middle of a write, by a debugger for
+    example, holds up the others until it goes on or dies. One that is killed does not.
+
     Options of the address:
 
     ``synchronous``
