@@ -95,6 +95,10 @@ class Member:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def running(self) -> bool:
+        """Return whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def healthy(self) -> bool:
         """Return whether it answers and knows a leader."""
         try:

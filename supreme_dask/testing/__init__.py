@@ -6,7 +6,8 @@ import pytest
 
 pytest.register_assert_rewrite("supreme_dask.testing.store_keys", "supreme_dask.testing.store_leases")
 
+from supreme_dask.testing.proxy import Proxy  # noqa: E402
 from supreme_dask.testing.stores import StoreContract  # noqa: E402  rewriting must be set up first
 from supreme_dask.testing.support import collect, with_store  # noqa: E402
 
-__all__ = ["StoreContract", "collect", "with_store"]
+__all__ = ["Proxy", "StoreContract", "collect", "with_store"]

@@ -101,6 +101,11 @@ class EtcdStore(Store):
         """URL of the store, without its password."""
         return self._address.shown
 
+    @property
+    def member(self) -> str:
+        """The member that calls go to, as host:port, until it fails."""
+        return self._opened().current().host
+
     async def open(self) -> None:
         """Connect to some member, see that we may read, and warn of servers with known faults."""
         password, credentials = await asyncio.to_thread(_secrets, self._address)
