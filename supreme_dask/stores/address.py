@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from supreme_dask.errors import StoreAddressError
 
+_CREDENTIALS = re.compile("//[^/]*@")
 _EXAMPLES = "write memory://, sqlite:///path/to/file or etcd://host:2379/prefix"
 
 
@@ -65,7 +67,7 @@ def parse(url: str) -> Address:
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise StoreAddressError(url, f"{error}; {_EXAMPLES}") from None
+        raise StoreAddressError(_CREDENTIALS.sub("//", url), f"{error}; {_EXAMPLES}") from None
     if not parts.scheme or "://" not in url:
         raise StoreAddressError(url, f"not a URL; {_EXAMPLES}")
     credentials, _, hosts = parts.netloc.rpartition("@")

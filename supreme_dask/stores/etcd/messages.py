@@ -140,6 +140,7 @@ class Method:
 
 RANGE = Method.named("KV", "Range")
 PUT = Method.named("KV", "Put", repeatable=False)
+DELETE = Method.named("KV", "DeleteRange", repeatable=False)
 TXN = Method.named("KV", "Txn", repeatable=False)
 COMPACT = Method.named("KV", "Compact", kind="Compaction")
 GRANT = Method.named("Lease", "LeaseGrant")  # a lease granted twice is one that nobody uses, and ends

@@ -31,20 +31,20 @@ async def watch(
     members: Members, key: bytes, end: bytes, after: Revision
 ) -> AsyncGenerator[tuple[Revision, list[Any]]]:
     """Deliver (revision, events) for each revision after the given one, on whichever member lives."""
-    member, pause = members.current(), _FIRST_PAUSE
+    member, pause, denied = members.current(), _FIRST_PAUSE, False
     while True:
+        token = await members.token()
         try:
-            token = await members.token()
             async with aclosing(_responses(members, member, token, _create(key, end, after))) as responses:
                 async for revision, events in responses:
-                    pause = _FIRST_PAUSE
+                    pause, denied = _FIRST_PAUSE, False
                     # A member that was cut off, or a watch that began in the future, may tell old news.
                     if revision > after:
                         if events:
                             yield revision, events
                         after = revision
         except (grpc.aio.AioRpcError, _EndedError, TimeoutError) as error:
-            _give_up_if_final(members, token, error)
+            denied = _denied_once(members, token, error, denied)
             log.debug("Watch on %s ended after revision %d: %s", member.host, after, error)
         member = members.next_after(member)
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  spreads those who come back
@@ -64,7 +64,7 @@ def _create(key: bytes, end: bytes, after: Revision) -> Any:
 async def _responses(
     members: Members, member: Member, token: str, create: Any
 ) -> AsyncGenerator[tuple[Revision, list[Any]]]:
-    """Watch on one member: whole revisions, and revisions up to which nothing happened, without events."""
+    """Watch on one member: whole revisions, and without events those up to which nothing happened."""
     term = members.term
     stream = member.call(WATCH)(metadata=metadata_with(token))
     parts: list[Any] = []
@@ -79,7 +79,9 @@ async def _responses(
                 continue
             for revision, events in _by_revision(parts):
                 yield revision, events
-            if not parts and not response.created and response.watch_id != _REQUESTED:
+            if response.created:
+                yield create.start_revision - 1, []
+            elif not parts and response.watch_id != _REQUESTED:
                 yield response.header.revision, []
             parts = []
     finally:
@@ -120,15 +122,20 @@ def _refuse_end(response: Any, after: Revision) -> None:
         raise _EndedError(response.cancel_reason)
 
 
-def _give_up_if_final(members: Members, token: str, error: Exception) -> None:
-    """Raise what no other member would answer differently; prepare what would help."""
+def _denied_once(members: Members, token: str, error: Exception, before: bool) -> bool:
+    """Raise what no other member would answer differently; return whether a token was denied.
+
+    A watch with an expired token is told that it has no permission, so that the first time means little.
+    """
     if isinstance(error, grpc.aio.AioRpcError):
         fault, code, details = members.fault_of(error)
     else:
         details = str(error)
         code = "PERMISSION_DENIED" if "permission denied" in details else "UNAVAILABLE"
         fault = classify(code, details)
-    if fault is Fault.TOKEN:
+    denied = code == "PERMISSION_DENIED" and bool(token)
+    if fault is Fault.TOKEN or (denied and not before):
         members.forget(token)
     elif fault is Fault.FINAL:
         raise answer_error(members.shown, code, details) from error
+    return denied

@@ -36,7 +36,7 @@ from supreme_dask.stores.values import (
     Revision,
 )
 
-_BUSY_SECONDS = 10.0
+_BUSY_SECONDS = 5.0
 _ROWS_AT_ONCE = 1000
 _COLUMNS = "history.key, history.value, create_revision, revision, version, history.lease"
 _CURRENT = f"SELECT {_COLUMNS} FROM current JOIN history USING (row) WHERE"  # noqa: S608  constants only
