@@ -22,8 +22,8 @@ class Proxy:
         self.host = ""
         self._target = target
         self._server: asyncio.Server | None = None
-        self._flows = asyncio.Event()
-        self._flows.set()
+        self._requests, self._answers = asyncio.Event(), asyncio.Event()
+        self.heal()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,13 +40,16 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def cut(self) -> None:
-        """Forward nothing more; connections stay open."""
-        self._flows.clear()
+    def cut(self, *, answers_only: bool = False) -> None:
+        """Forward nothing more, or requests only; connections stay open."""
+        self._answers.clear()
+        if not answers_only:
+            self._requests.clear()
 
     def heal(self) -> None:
         """Forward again, first what has come since."""
-        self._flows.set()
+        self._requests.set()
+        self._answers.set()
 
     def reset(self) -> None:
         """End all connections with an error."""
@@ -54,7 +57,7 @@ class Proxy:
             writer.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flows.wait()
+        await self._requests.wait()
         host, port = self._target.rsplit(":", 1)
         try:
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
@@ -62,15 +65,18 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+        ways = (reader, far_writer, self._requests), (far_reader, writer, self._answers)
+        for source, sink, flows in ways:
+            task = asyncio.create_task(self._pump(source, sink, flows))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event
+    ) -> None:
         with suppress(OSError):
             while received := await source.read(65536):
-                await self._flows.wait()
+                await flows.wait()
                 sink.write(received)
                 await sink.drain()
         sink.transport.abort()
