@@ -23,7 +23,7 @@ from supreme_dask.stores import Put, open_store
 from supreme_dask.stores.follow import follow
 from supreme_dask.testing import collect
 
-TOKEN_SECONDS = 2
+TOKEN_SECONDS = 1
 
 
 def on(address, story):

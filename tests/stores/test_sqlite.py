@@ -200,6 +200,20 @@ def test_the_clock_of_leases_is_not_the_one_that_can_be_set():
     assert machine_clock.boot() == machine_clock.boot()
 
 
+def test_a_second_handle_does_not_let_others_take_the_file_for_unused(address, path):
+    """Whoever closes last removes the log. A process that still has the file open must not lose its lock."""
+
+    async def story(store):
+        await store.put("a", b"1")
+        async with open_store(address) as other:
+            await other.put("a", b"2")
+            log = path.with_name("store.db-wal").stat().st_ino
+            assert await asyncio.to_thread(start_counting(address, 0).wait, 60) == 0
+            assert path.with_name("store.db-wal").stat().st_ino == log
+
+    on(address, story)
+
+
 def test_many_processes_open_a_new_file_at_once(address):
     on_start = [start_counting(address, 0) for _ in range(6)]
     assert [process.wait(60) for process in on_start] == [0] * 6

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,12 +32,30 @@ def prepare(path: Path, shown: str) -> None:
     if not path.parent.is_dir():
         raise StoreAddressError(shown, f"there is no directory {path.parent}; create it first")
     refuse_network(path, shown, {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)})
+    if not _allowed(path.parent) or (path.exists() and not _allowed(path)):
+        raise StoreAccessError(shown, "file and directory must be readable and writable for this user")
+    if not path.exists():
+        _create(path)
+
+
+def _allowed(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _create(path: Path) -> None:
+    """Create an empty file for its owner only, unless another process is faster.
+
+    It gets its name only after it was closed. To close a file anywhere in a process takes away all locks of
+    that process on it, also those of other connections: others would then take the file for unused, remove
+    its log and so destroy it.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    os.close(descriptor)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreAccessError(
-            shown, f"{error.strerror}: the file must be readable and writable for this user"
-        ) from error
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        Path(temporary).unlink()
 
 
 def refuse_network(path: Path, shown: str, mounts: dict[str, str]) -> None:
