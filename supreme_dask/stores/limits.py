@@ -41,6 +41,9 @@ def check_ttl(ttl: int) -> None:
 
 def check_transaction(compares: Sequence[Compare], operations: Sequence[Operation]) -> None:
     """Raise `LimitError` unless every store takes this transaction."""
+    if len(operations) == 1 and not compares:
+        _operation_size(operations[0])  # one operation alone cannot be too much; most calls are of this kind
+        return
     for parts, name in ((compares, "compares"), (operations, "operations")):
         if len(parts) > TRANSACTION_PARTS:
             raise LimitError(f"transaction of {len(parts)} {name}", f"up to {TRANSACTION_PARTS}", _SPLIT)

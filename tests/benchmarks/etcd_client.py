@@ -1,7 +1,7 @@
-"""Our etcd client beside the best ready one.
+"""Our etcd client beside the best ready one: `pip install aetcd`, then run this file.
 
-Run: `pip install aetcd`, then `python tests/benchmarks/etcd_client.py`. Both put into one etcd, turn by turn in one run, in an order that each round reverses: the machine's load hits
-both. Prints medians and ratios, and writes all figures as JSON to the file that `--out` names.
+Both put into one etcd, turn by turn in one run, in an order that each round reverses: the machine's load
+hits both. Prints medians and ratios, and writes all figures as JSON to the file that `--out` names.
 """
 
 import argparse
@@ -85,9 +85,8 @@ def compare(rounds):
     rows = [("one by one", None), *(("64 in flight", figure) for figure in rounds[0]["ours"]["64 in flight"])]
     for phase, figure in rows:
         mine, theirs = (middle(client, phase, figure) for client in names)
-        print(
-            f"{phase}, {figure or 'puts per second'}: {mine:.1f} | aetcd {theirs:.1f} | ratio {mine / theirs:.2f}"
-        )
+        what = figure or "puts per second"
+        print(f"{phase}, {what}: {mine:.1f} | aetcd {theirs:.1f} | ratio {mine / theirs:.2f}")
     ratios = {
         phase: middle("supreme-dask", phase, figure) / middle("aetcd", phase, figure)
         for phase, figure in (("one by one", None), ("64 in flight", "puts per second"))

@@ -226,6 +226,18 @@ def test_the_network_between_client_and_members_fails(cluster, kind):
     assert traffic.verdict() == CLEAN
 
 
+def test_members_that_the_address_does_not_name_are_found(cluster):
+    async def story():
+        only = cluster.members[0]
+        async with open_store(f"etcd://{only.host}/faults?discover=true&timeout=6") as store:
+            async with Traffic.on(store) as traffic:
+                only.kill()
+                await traffic.more(50)
+            return traffic
+
+    assert asyncio.run(story()).verdict() == CLEAN
+
+
 @pytest.mark.slow
 def test_many_faults_in_a_row(cluster):
     async def story():

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -19,7 +20,7 @@ from supreme_dask.errors import (
     StoreUnavailableError,
 )
 from supreme_dask.stores.etcd.faults import Fault, answer_error, classify
-from supreme_dask.stores.etcd.messages import AUTHENTICATE, KEEP_ALIVE, WATCH, Method
+from supreme_dask.stores.etcd.messages import AUTHENTICATE, KEEP_ALIVE, MEMBERS, WATCH, Method
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Members:
         login: tuple[str, str] = ("", ""),
     ) -> None:
         self.shown = shown
+        self._credentials = credentials
         self._members = [Member(host, credentials) for host in hosts]
         self._current = random.randrange(len(self._members))  # noqa: S311  spreads clients over members
         self._budget = budget
@@ -112,6 +114,15 @@ class Members:
         """Cut all connections."""
         for member in self._members:
             await member.close()
+
+    async def discover(self) -> None:
+        """Add the members that the cluster names, so that it may replace those of the address."""
+        answer = await self.call(MEMBERS, MEMBERS.request())
+        known = {member.host for member in self._members}
+        named = (urlsplit(url).netloc for member in answer.members for url in member.clientURLs)
+        for host in sorted(set(named) - known):
+            log.info("Found member %s of %s", host, self.shown)
+            self._members.append(Member(host, self._credentials))
 
     def current(self) -> Member:
         """Return the member that worked last."""

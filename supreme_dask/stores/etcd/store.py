@@ -11,7 +11,13 @@ from typing import Any
 
 import grpc
 
-from supreme_dask.errors import CompactedError, LeaseLostError, StoreAddressError, StoreUnavailableError
+from supreme_dask.errors import (
+    CompactedError,
+    LeaseLostError,
+    StoreAddressError,
+    StoreError,
+    StoreUnavailableError,
+)
 from supreme_dask.stores.address import Address
 from supreme_dask.stores.base import Store
 from supreme_dask.stores.etcd.members import Members
@@ -55,7 +61,8 @@ from supreme_dask.stores.values import (
 
 log = logging.getLogger(__name__)
 
-_OPTIONS = ("timeout", "tls", "ca", "cert", "key", "password-file")
+_OPTIONS = ("timeout", "tls", "ca", "cert", "key", "password-file", "discover")
+_DISCOVER = 60.0  # s between looks for new members
 _PAGE = 250  # keys; with the largest values, some 60 MiB
 _EQUAL, _GREATER = 0, 1
 _CREATE, _MOD, _VALUE = 1, 2, 3
@@ -75,6 +82,9 @@ class EtcdStore(Store):
         Use TLS, with the system's authorities or the one in the file `ca`; files of our certificate and key.
     ``password-file``
         File with the password of the user that the address names.
+    ``discover=true``
+        Use the members that the cluster itself names, too, so that all of the address may be replaced in
+        time. Leave it out behind a proxy, where those cannot be reached.
     """
 
     def __init__(self, address: Address) -> None:
@@ -84,6 +94,7 @@ class EtcdStore(Store):
             self._prefix = b"/" + self._prefix + b"/"
         self._members: Members | None = None
         self._closing = asyncio.Event()
+        self._discovery: asyncio.Task[None] | None = None
 
     @classmethod
     def from_address(cls, address: Address) -> EtcdStore:
@@ -94,8 +105,9 @@ class EtcdStore(Store):
         for host in address.hosts:
             _check_host(address, host)
         address.number("timeout", 6.0, least=1.0)
-        if address.options.get("tls", "true") != "true":
-            raise address.problem("tls is either true or left out")
+        for switch in ("tls", "discover"):
+            if address.options.get(switch, "true") != "true":
+                raise address.problem(f"{switch} is either true or left out")
         return cls(address)
 
     @property
@@ -121,6 +133,9 @@ class EtcdStore(Store):
         try:
             await self._call(RANGE, messages.RangeRequest(**self._range(""), count_only=True))
             _warn_of(self.address, (await self._call(STATUS, messages.StatusRequest())).version)
+            if "discover" in self._address.options:
+                await self._members.discover()
+                self._discovery = asyncio.create_task(self._discover(self._members))
         except BaseException:
             await self.close()
             raise
@@ -128,9 +143,19 @@ class EtcdStore(Store):
     async def close(self) -> None:
         """Cut all connections; watches end."""
         self._closing.set()
+        if self._discovery is not None:
+            self._discovery.cancel()
         members, self._members = self._members, None
         if members is not None:
             await members.close()
+
+    async def _discover(self, members: Members) -> None:
+        while True:
+            await asyncio.sleep(_DISCOVER)
+            try:
+                await members.discover()
+            except StoreError as error:
+                log.info("Members are not looked for: %s", error)
 
     # ------------------------------------------------------------------------------------- reading
     async def _get(self, key: str, at: Revision | None) -> KeyValue | None:
