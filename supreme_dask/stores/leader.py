@@ -14,7 +14,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Self
 
-from supreme_dask.errors import AmbiguousWriteError, CompactedError, LeadershipLostError, StoreError
+from supreme_dask.errors import (
+    AmbiguousWriteError,
+    CompactedError,
+    LeadershipLostError,
+    StoreError,
+    StoreUnavailableError,
+)
 from supreme_dask.stores.base import Store
 from supreme_dask.stores.follow import follow
 from supreme_dask.stores.leases import KeptLease
@@ -104,7 +110,7 @@ class Election:
                         return
         except CompactedError:
             return
-        raise LeadershipLostError(self.name, 0, "the store was closed during the campaign")
+        raise StoreUnavailableError(self._store.address, "it was closed during the campaign")
 
     async def _try(self, value: bytes, counter: KeyValue | None) -> Leadership | None:
         """Take the vacant leadership, unless another is faster."""

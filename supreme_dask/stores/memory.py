@@ -49,7 +49,8 @@ class MemoryStore(Store):
         return self._address
 
     async def open(self) -> None:
-        """Do nothing: it is there."""
+        """Let watches begin; the contents are there."""
+        self._closed = False
 
     async def close(self) -> None:
         """End the watches of this handle."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from supreme_dask.errors import CompactedError, LeaseLostError
+from supreme_dask.errors import CompactedError, LeaseLostError, StoreError
 from supreme_dask.stores import Event, Put, Store, open_store
 from supreme_dask.stores.limits import TRANSACTION_PARTS
 from supreme_dask.testing.support import collect, count_events, with_store
@@ -163,6 +163,19 @@ class WatchContract:
         await store.compact(last)
         await store.put("w", b"2")
         assert len(await watching) == 2
+
+    @with_store
+    async def test_closing_ends_calls_with_errors_of_ours(self, store: Store) -> None:
+        handle = open_store(store.address)
+        await handle.open()
+        calls = [asyncio.ensure_future(handle.put(f"{number}", b"")) for number in range(20)]
+        await asyncio.sleep(0)
+        await handle.close()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(outcome, int | StoreError) for outcome in outcomes), outcomes
+        await handle.open()
+        assert await handle.get("none") is None
+        await handle.close()
 
     @with_store
     async def test_closing_ends_a_watch(self, store: Store) -> None:

@@ -270,7 +270,7 @@ def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster):
             await store.compact(last)
             await asyncio.to_thread(victim.kill)
             await asyncio.to_thread(victim.start)
-            await store.put("idle/a", b"2")
+            await put_at_least_once(store, "idle/a", b"2")
             changes = await asyncio.wait_for(seen, PATIENCE)
         assert [event.kv.value for event in changes.events] == [b"2"]
 
@@ -280,6 +280,15 @@ def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster):
 async def store_put(cluster, key, value):
     async with open_store(cluster.url("faults")) as store:
         return await store.put(key, value)
+
+
+async def put_at_least_once(store, key, value):
+    """Put until it is acknowledged; a member that dies may leave the first one in doubt."""
+    while True:
+        try:
+            return await store.put(key, value)
+        except (AmbiguousWriteError, StoreUnavailableError):
+            continue
 
 
 async def first_change(store, prefix, after):

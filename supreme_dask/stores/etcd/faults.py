@@ -40,7 +40,7 @@ _NOT_APPLIED = (
     "name resolution",
     "dns resolution",
 )
-_CERTIFICATES = ("handshake", "certificate", "ssl_error")
+_CERTIFICATES = ("handshake", "certificate")
 _DOUBTFUL_CODES = frozenset(
     {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED"}
 )

@@ -100,6 +100,7 @@ class Members:
         self._current = random.randrange(len(self._members))  # noqa: S311  spreads clients over members
         self._budget = budget
         self._login = login
+        self._closed = False
         self._token = ""
         self._logging_in = asyncio.Lock()
         self._cluster = 0
@@ -111,7 +112,8 @@ class Members:
         return max(_LEAST_TIMEOUT, self._budget / len(self._members))
 
     async def close(self) -> None:
-        """Cut all connections."""
+        """Cut all connections; calls under way end with errors of ours."""
+        self._closed = True
         for member in self._members:
             await member.close()
 
@@ -134,10 +136,10 @@ class Members:
             self._current = (self._current + 1) % len(self._members)
         return self.current()
 
-    async def call(self, method: Method, request: Any, *, revision: int = 0, lease: int = 0) -> Any:
+    async def call(self, method: Method, request: Any, **about: int) -> Any:
         """Return the answer of some member.
 
-        `revision` and `lease` are what the request is about, for the error that may come.
+        `about` may give the `revision` and the `lease` of the request, for the error that may come.
 
         Raises
         ------
@@ -149,27 +151,41 @@ class Members:
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + self._budget, _FIRST_PAUSE
         while True:
-            member = self.current()
-            used = await self.token() if method is not AUTHENTICATE else ""
             try:
-                return await self._attempt(member, method, request, used)
-            except grpc.aio.AioRpcError as error:
-                fault, code, details = self.fault_of(error)
-                if fault is Fault.FINAL:
-                    raise answer_error(self.shown, code, details, revision=revision, lease=lease) from error
-                self._recover(fault, member, used)
-                if fault is Fault.DOUBT and not method.repeatable:
-                    raise AmbiguousWriteError(self.shown, f"{member.host}: {details}") from error
+                return await self._attempt(method, request, about)
+            except _RepeatError as failure:
                 if loop.time() + pause > end:
-                    raise self._given_up(fault, f"{member.host}: {details}") from error
-            except _UselessAnswerError:
-                self.next_after(member)
-                if loop.time() + pause > end:
-                    raise StoreUnavailableError(
-                        self.shown, f"{member.host} is behind the cluster, or ends our calls"
-                    ) from None
+                    raise failure.given_up from failure
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _attempt(self, method: Method, request: Any, about: dict[str, int]) -> Any:
+        """Ask one member; raise `_RepeatError` if another may do better."""
+        member = self.current()
+        token = await self.token() if method is not AUTHENTICATE else ""
+        try:
+            return await self._send(member, method, request, token)
+        except grpc.aio.AioRpcError as error:
+            fault, code, details = self.fault_of(error)
+            if fault is Fault.FINAL:
+                raise answer_error(self.shown, code, details, **about) from error
+            self._recover(fault, member, token)
+            reason = f"{member.host}: {details}"
+            if fault is Fault.DOUBT and not method.repeatable:
+                raise AmbiguousWriteError(self.shown, reason) from error
+            raise _RepeatError(self._given_up(fault, reason)) from error
+        except asyncio.CancelledError:
+            self._raise_if_closed(method)
+            raise
+
+    def _raise_if_closed(self, method: Method) -> None:
+        """Tell the end of a call by `close`, which gRPC shows as cancellation, from that of its task."""
+        task = asyncio.current_task()
+        if not self._closed or (task is not None and task.cancelling()):
+            return
+        if method.repeatable:
+            raise StoreUnavailableError(self.shown, "it was closed meanwhile") from None
+        raise AmbiguousWriteError(self.shown, "the store was closed meanwhile") from None
 
     @staticmethod
     def fault_of(error: grpc.aio.AioRpcError) -> tuple[Fault, str, str]:
@@ -192,10 +208,13 @@ class Members:
         if self._token == token:
             self._token = ""
 
-    async def _attempt(self, member: Member, method: Method, request: Any, token: str) -> Any:
+    async def _send(self, member: Member, method: Method, request: Any, token: str) -> Any:
         term, metadata = self._term, metadata_with(token)
         if method is KEEP_ALIVE:
             answer = await _first_answer(member, request, metadata, self.timeout)
+            if answer is None:
+                self.next_after(member)
+                raise _RepeatError(StoreUnavailableError(self.shown, f"{member.host} ends our calls"))
         else:
             answer = await member.call(method)(request, timeout=self.timeout, metadata=metadata)
         self.check_header(answer.header, member, term, write=not method.repeatable)
@@ -211,7 +230,8 @@ class Members:
                 self.shown, f"{member.host} belongs to cluster {header.cluster_id:x}, not {self._cluster:x}"
             )
         if header.raft_term < term and not write:
-            raise _UselessAnswerError
+            self.next_after(member)
+            raise _RepeatError(StoreUnavailableError(self.shown, f"{member.host} is behind the cluster"))
         self._cluster = header.cluster_id
         self._term = max(self._term, header.raft_term)
 
@@ -233,8 +253,12 @@ class Members:
         return StoreUnavailableError(self.shown, reason)
 
 
-class _UselessAnswerError(Exception):
-    """A member answered nothing, or from before a change of leader that we have seen."""
+class _RepeatError(Exception):
+    """An attempt failed without effect; `given_up` is what to raise when time is over."""
+
+    def __init__(self, given_up: StoreError) -> None:
+        super().__init__(str(given_up))
+        self.given_up = given_up
 
 
 def metadata_with(token: str) -> tuple[tuple[str, str], ...]:
@@ -243,13 +267,13 @@ def metadata_with(token: str) -> tuple[tuple[str, str], ...]:
 
 
 async def _first_answer(member: Member, request: Any, metadata: Any, within: float) -> Any:
-    """Send one request on a stream of its own and return the first answer."""
+    """Return the first answer on a stream of its own, or None if that ends without one."""
     stream = member.call(KEEP_ALIVE)(timeout=within, metadata=metadata)
     try:
         await stream.write(request)
         answer = await stream.read()
+    except asyncio.InvalidStateError:  # it ended before we wrote
+        return None
     finally:
         stream.cancel()
-    if answer is grpc.aio.EOF:
-        raise _UselessAnswerError
-    return answer
+    return None if answer is grpc.aio.EOF else answer

@@ -122,6 +122,7 @@ class EtcdStore(Store):
 
     async def open(self) -> None:
         """Connect to some member, see that we may read, and warn of servers with known faults."""
+        self._closing = asyncio.Event()
         password, credentials = await asyncio.to_thread(_secrets, self._address)
         self._members = Members(
             self._address.hosts,

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc.aio
 
-from supreme_dask.errors import CompactedError
+from supreme_dask.errors import CompactedError, StoreUnavailableError
 from supreme_dask.stores.etcd.faults import Fault, answer_error, classify
 from supreme_dask.stores.etcd.members import Member, Members, metadata_with
 from supreme_dask.stores.etcd.messages import WATCH, messages
@@ -32,9 +32,10 @@ async def watch(
 ) -> AsyncGenerator[tuple[Revision, list[Any]]]:
     """Deliver (revision, events) for each revision after the given one, on whichever member lives."""
     member, pause, denied = members.current(), _FIRST_PAUSE, False
+    token = ""
     while True:
-        token = await members.token()
         try:
+            token = await members.token()
             async with aclosing(_responses(members, member, token, _create(key, end, after))) as responses:
                 async for revision, events in responses:
                     pause, denied = _FIRST_PAUSE, False
@@ -45,6 +46,9 @@ async def watch(
                         after = revision
         except (grpc.aio.AioRpcError, _EndedError, TimeoutError) as error:
             denied = _denied_once(members, token, error, denied)
+            log.debug("Watch on %s ended after revision %d: %s", member.host, after, error)
+        except (asyncio.InvalidStateError, StoreUnavailableError) as error:
+            # Written to just after the end, or nobody there to log in at.
             log.debug("Watch on %s ended after revision %d: %s", member.host, after, error)
         member = members.next_after(member)
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  spreads those who come back
