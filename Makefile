@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint format bench docs clean
+.PHONY: demo test test-all soak lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -24,6 +24,9 @@ test: .venv/.test            ## the default tests, under ten minutes on two core
 
 test-all: .venv/.test        ## also the slow ones
 	$(BIN)/python -m pytest -m ""
+
+soak: .venv/.test            ## the long forms of fault, fencing and linearizability tests; about an hour
+	SUPREME_FENCING_RUNS=500 $(BIN)/python -m pytest tests/stores -m "slow or not slow" --timeout 12000
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 import uuid
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from supreme_dask.stores.leader import Election, Leader
 from supreme_dask.testing import collect
 
 PROGRAM = Path(__file__).with_name("leading_program.py")
+TTL = 2
 FENCING_RUNS = int(os.environ.get("SUPREME_FENCING_RUNS", "2"))
 
 
@@ -164,30 +165,38 @@ def test_a_leader_stops_before_its_lease_can_have_ended():
         LeaseTiming(ttl=15, renew=3, retry=6.1)
 
 
-@pytest.mark.timeout(60 + 20 * FENCING_RUNS)
+@pytest.mark.timeout(120 + 20 * FENCING_RUNS)
 def test_a_paused_leader_that_wakes_after_its_lease_is_refused(shared_address):
     """By the store's own order, no write of an epoch comes after one of the next."""
     for seed in range(FENCING_RUNS):
         choice = random.Random(seed)
         mode = choice.choice(["checked", "fenced"])
-        epochs = asyncio.run(_pause_and_replace(shared_address, f"run-{seed}", mode, choice))
+        epochs = paused_and_replaced(shared_address, f"run-{seed}", mode, choice)
         assert epochs == sorted(epochs), f"two leaders at once in run {seed}, {mode}"
         assert set(epochs) == {1, 2}
 
 
 def test_without_a_fence_the_paused_leader_does_harm(shared_address):
     """The control: the check above can fail."""
-    epochs = asyncio.run(_pause_and_replace(shared_address, "run", "blind", random.Random(1)))
+    epochs = paused_and_replaced(shared_address, "run", "blind", random.Random(1))
     assert epochs != sorted(epochs)
+
+
+def paused_and_replaced(address, name, mode, choice):
+    """Run until the process was paused in time: on a busy machine it may lose its lease by itself."""
+    for attempt in range(20):
+        with suppress(ProcessLookupError):
+            return asyncio.run(_pause_and_replace(address, f"{name}-{attempt}", mode, choice))
+    pytest.fail("the machine is too busy for any process to keep its lease")
 
 
 async def _pause_and_replace(address, name, mode, choice):
     """Pause a leading process, lead and write in its place, let it go on; return the epochs written."""
     async with asyncio.timeout(60), open_store(address) as store:
         start = (await store.list("")).revision
-        election = Election(store, name, ttl=1)
+        election = Election(store, name, ttl=TTL)
         program = await asyncio.create_subprocess_exec(
-            sys.executable, PROGRAM, address, name, "1", mode, stdout=asyncio.subprocess.PIPE
+            sys.executable, PROGRAM, address, name, str(TTL), mode, stdout=asyncio.subprocess.PIPE
         )
         try:
             assert await program.stdout.readline() == b"leads 1\n"
@@ -202,7 +211,8 @@ async def _pause_and_replace(address, name, mode, choice):
                     assert await program.stdout.readline() == b"refused\n"
                 revision = await leadership.put(f"{name}-journal", b"%d" % leadership.epoch)
         finally:
-            program.kill()
+            with suppress(ProcessLookupError):
+                program.kill()
             await program.wait()
         return await _written(store, f"{name}-journal", start, revision)
 
