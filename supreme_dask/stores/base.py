@@ -34,7 +34,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from typing import Self
 
-from supreme_dask.stores.limits import check_key, check_prefix, check_transaction, check_ttl
+from supreme_dask.stores.limits import (
+    check_key,
+    check_prefix,
+    check_revision,
+    check_transaction,
+    check_ttl,
+)
 from supreme_dask.stores.operations import Compare, Delete, Operation, Put
 from supreme_dask.stores.values import Changes, KeyValue, Lease, Listing, Outcome, Revision
 
@@ -74,6 +80,7 @@ class Store(ABC):
             If the store cannot show revision `at`.
         """
         check_key(key)
+        check_revision(at)
         return await self._get(key, at)
 
     async def list(self, prefix: str, *, at: Revision | None = None) -> Listing:
@@ -82,6 +89,7 @@ class Store(ABC):
         The empty prefix lists everything. Raises as `get` does.
         """
         check_prefix(prefix)
+        check_revision(at)
         return await self._list(prefix, at)
 
     async def put(self, key: str, value: bytes, *, lease: int = 0) -> Revision:

@@ -33,6 +33,12 @@ def check_prefix(prefix: str) -> int:
     return check_key(prefix) if prefix else 0
 
 
+def check_revision(at: int | None) -> None:
+    """Raise `LimitError` for a revision that no store ever had; None means now."""
+    if at is not None and at < 1:
+        raise LimitError(f"revision {at}", "1 or greater")
+
+
 def check_ttl(ttl: int) -> None:
     """Raise `LimitError` unless a lease may live that many seconds."""
     if not 1 <= ttl <= TTL_SECONDS:

@@ -119,6 +119,7 @@ class Contents:
     def listing(self, prefix: str, at: Revision | None) -> Listing:
         """Return the keys under a prefix, ascending."""
         self._expire()
+        self._check(at)
         keys = sorted((key for key in self._history if key.startswith(prefix)), key=str.encode)
         items = (self.get(key, at) for key in keys)
         return Listing(at or self._revision, tuple(kv for kv in items if kv))

@@ -116,6 +116,14 @@ class KeyContract:
         assert [(kv.key, kv.value, kv.mod_revision) for kv in listing.items] == [("a/1", b"new", second)]
 
     @with_store
+    async def test_there_is_no_revision_before_the_first(self, store: Store) -> None:
+        for at in (0, -1):
+            with pytest.raises(LimitError):
+                await store.get("a", at=at)
+            with pytest.raises(LimitError):
+                await store.list("", at=at)
+
+    @with_store
     async def test_the_future_cannot_be_read(self, store: Store) -> None:
         revision = await store.put("a", b"1")
         with pytest.raises(FutureRevisionError):

@@ -16,6 +16,7 @@ from supreme_dask.errors import (
     FutureRevisionError,
     LeaseLostError,
     StoreAccessError,
+    StoreAddressError,
     StoreError,
     StoreFormatError,
     StoreFullError,
@@ -51,13 +52,21 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._execute("PRAGMA journal_mode = WAL")
-            self._execute(f"PRAGMA synchronous = {synchronous}")
-            if most_bytes:
-                page = self._value("PRAGMA page_size")
-                self._execute(f"PRAGMA max_page_count = {max(most_bytes // page, 1)}")
-            schema.ensure(self._connection, shown)
+            try:
+                self._set_up(synchronous, most_bytes)
+            except BaseException:
+                self._connection.close()
+                raise
         self._boot = clock.boot()
+
+    def _set_up(self, synchronous: str, most_bytes: int) -> None:
+        if self._execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise StoreAddressError(self._shown, "processes cannot share a file there; choose a local disk")
+        self._execute(f"PRAGMA synchronous = {synchronous}")
+        if most_bytes:
+            page = self._value("PRAGMA page_size")
+            self._execute(f"PRAGMA max_page_count = {max(most_bytes // page, 1)}")
+        schema.ensure(self._connection, self._shown)
 
     def close(self) -> None:
         """Let go of the file."""
