@@ -14,7 +14,7 @@ def start_etcd(tmp_path_factory):
         def start(members=1, *arguments, tls=False):
             directory = tmp_path_factory.mktemp("etcd")
             try:
-                cluster = LocalEtcd(directory, members, arguments=["--unsafe-no-fsync", *arguments], tls=tls)
+                cluster = LocalEtcd(directory, members, arguments=arguments, tls=tls, durable=False)
             except MissingProgramError as error:
                 pytest.skip(str(error))
             return clusters.enter_context(cluster)

