@@ -32,7 +32,7 @@ class LeaseContract:
         lease = await store.grant(2)
         await store.put("a", b"", lease=lease.id)
         loop = asyncio.get_running_loop()
-        end = loop.time() + 1.5 * lease.ttl
+        end = loop.time() + 1.2 * lease.ttl
         while loop.time() < end:
             assert (await store.keep_alive(lease.id)).ttl == lease.ttl
             await asyncio.sleep(lease.ttl / 10)

@@ -128,11 +128,13 @@ async def watching_a_follower(cluster):
     leader = await asyncio.to_thread(cluster.leader)
     hosts = ",".join(member.host for member in cluster.members if member is not leader)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(f"etcd://{hosts},{leader.host}/faults?timeout=6"))
+        store = await stack.enter_async_context(open_store(f"etcd://{hosts},{leader.host}/faults?timeout=3"))
         # It begins with a random member: ask until it is a follower.
         while store.member == leader.host:
             await stack.aclose()
-            store = await stack.enter_async_context(open_store(f"etcd://{hosts},{leader.host}/faults"))
+            store = await stack.enter_async_context(
+                open_store(f"etcd://{hosts},{leader.host}/faults?timeout=3")
+            )
         yield store, await stack.enter_async_context(Traffic.on(store))
 
 
@@ -200,7 +202,7 @@ def test_the_network_between_client_and_members_fails(cluster, kind):
         async with AsyncExitStack() as stack:
             proxies = [await stack.enter_async_context(Proxy(member.host)) for member in cluster.members]
             hosts = ",".join(proxy.host for proxy in proxies)
-            store = await stack.enter_async_context(open_store(f"etcd://{hosts}/faults?timeout=6"))
+            store = await stack.enter_async_context(open_store(f"etcd://{hosts}/faults?timeout=3"))
             async with Traffic.on(store) as traffic:
                 current = next(proxy for proxy in proxies if proxy.host == store.member)
                 if kind == "one member cut":

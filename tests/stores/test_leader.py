@@ -151,7 +151,7 @@ def test_a_leader_whose_lease_was_ended_learns_of_it(address):
 def test_a_kept_leadership_outlives_its_time_to_live(address):
     async def story(store):
         async with await Election(store, "e", ttl=2).campaign(b"") as leadership:
-            await asyncio.sleep(3)
+            await asyncio.sleep(2.4)
             assert leadership.holds()
             await leadership.put("journal", b"")
 
