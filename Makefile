@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-distributed lint format bench docs clean
+.PHONY: demo test test-all test-distributed soak lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -30,6 +30,9 @@ test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 
 test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_SOURCE=DIR: a checkout of distributed
 	$(BIN)/python tests/distributed/run.py
+
+soak: .venv/.test            ## the long forms of fault, fencing and linearizability tests; about an hour
+	SUPREME_FENCING_RUNS=500 $(BIN)/python -m pytest tests/stores -m "slow or not slow" --timeout 12000
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .

@@ -7,7 +7,21 @@
     ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
     ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
-    └── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
+    ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
+    └── StoreError                      all that has to do with a store
+        ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
+        ├── MissingExtraError (ImportError)    the operator's: a package of an extra is not installed
+        ├── MissingProgramError (FileNotFoundError) the operator's: a program that we start is not installed
+        ├── LimitError (ValueError)            the caller's: a key, value or transaction that no store takes
+        ├── FutureRevisionError (LookupError)  the caller's: a revision that the store has not reached
+        ├── CompactedError (LookupError)       the world's: the store no longer keeps that revision
+        ├── LeaseLostError (LookupError)       the world's: the lease ended, and its keys with it
+        ├── LeadershipLostError (RuntimeError) the world's: somebody else may lead now; nothing was written
+        ├── AmbiguousWriteError (ConnectionError)   the world's: written or not, nobody can say; read again
+        ├── StoreUnavailableError (ConnectionError) the world's: nothing was written; try later
+        ├── StoreAccessError (PermissionError) the operator's: the store refuses who we are
+        ├── StoreFullError (OSError)           the operator's: no space left for writes
+        └── StoreFormatError (RuntimeError)    the operator's: what is there was not written by this schema
 """
 
 from __future__ import annotations
@@ -109,6 +123,204 @@ class IncompatibleDaskError(SupremeError, RuntimeError):
     def __init__(self, differences: list[str]) -> None:
         super().__init__("; ".join(differences))
         self.differences = differences
+
+
+class StoreError(SupremeError):
+    """Base of all errors of stores."""
+
+
+class StoreAddressError(StoreError, ValueError):
+    """A URL that names no store.
+
+    Attributes
+    ----------
+    address : str
+        As given, without its password.
+    """
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"store address {address!r}: {problem}")
+        self.address = address
+
+
+class MissingExtraError(StoreError, ImportError):
+    """A package that only one extra of supreme-dask brings is not installed.
+
+    Attributes
+    ----------
+    extra : str
+        Name of the extra.
+    """
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs more packages: pip install 'supreme-dask[{extra}]'")
+        self.extra = extra
+
+
+class MissingProgramError(StoreError, FileNotFoundError):
+    """A program that we are to start is not installed.
+
+    Attributes
+    ----------
+    program : str
+        Its name.
+    """
+
+    def __init__(self, program: str, how_to_install: str) -> None:
+        super().__init__(f"no program {program!r} found; get one with: {how_to_install}")
+        self.program = program
+
+
+class LimitError(StoreError, ValueError):
+    """A key, a value, a lease or a transaction that no store takes.
+
+    Attributes
+    ----------
+    what : str
+        What is out of bounds, with its size.
+    limit : str
+        What is allowed.
+    """
+
+    def __init__(self, what: str, limit: str, advice: str = "") -> None:
+        super().__init__(f"{what}; allowed: {limit}" + (f". {advice}" if advice else ""))
+        self.what = what
+        self.limit = limit
+
+
+class FutureRevisionError(StoreError, LookupError):
+    """A revision that the store has not reached.
+
+    Attributes
+    ----------
+    revision : int
+        What was asked for.
+    """
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"revision {revision} is in the future of this store; was it taken from another one?")
+        self.revision = revision
+
+
+class CompactedError(StoreError, LookupError):
+    """The store no longer keeps what was asked for: list again and watch from there.
+
+    Attributes
+    ----------
+    asked : int
+        Revision that was asked for.
+    compacted : int
+        Oldest revision that can still be read; 0 if the store did not say.
+    """
+
+    def __init__(self, asked: int, compacted: int) -> None:
+        kept = f"keeps revisions from {compacted} on" if compacted else "keeps only newer ones"
+        super().__init__(f"revision {asked} was compacted, the store {kept}; list again and watch from there")
+        self.asked = asked
+        self.compacted = compacted
+
+
+class LeaseLostError(StoreError, LookupError):
+    """The lease has ended, and with it every key that was put under it.
+
+    Attributes
+    ----------
+    lease : int
+        Identity of the lease.
+    """
+
+    def __init__(self, lease: int) -> None:
+        super().__init__(f"lease {lease:x} has ended and its keys are gone; grant a new one, put them again")
+        self.lease = lease
+
+
+class LeadershipLostError(StoreError, RuntimeError):
+    """Somebody else leads, or may lead, by now; the write was not made.
+
+    Attributes
+    ----------
+    election : str
+        Key of the election.
+    epoch : int
+        Epoch of the leadership that was lost.
+    """
+
+    def __init__(self, election: str, epoch: int, reason: str) -> None:
+        super().__init__(f"no longer leader of {election!r} (epoch {epoch}): {reason}; campaign again")
+        self.election = election
+        self.epoch = epoch
+
+
+class AmbiguousWriteError(StoreError, ConnectionError):
+    """The write may have been applied or not: the connection ended before the answer came.
+
+    Read again before writing again; a value that carries an identity of its own settles it.
+
+    Attributes
+    ----------
+    store : str
+        Address of the store.
+    """
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"{store}: applied or not, nobody can say ({reason}); read before writing again")
+        self.store = store
+
+
+class StoreUnavailableError(StoreError, ConnectionError):
+    """The store does not answer. Nothing was written.
+
+    Attributes
+    ----------
+    store : str
+        Address of the store.
+    """
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(f"{store}: no answer ({reason}); nothing was written, try again later")
+        self.store = store
+
+
+class StoreAccessError(StoreError, PermissionError):
+    """The store refuses who we are, what we may do, or the certificates between us.
+
+    Attributes
+    ----------
+    store : str
+        Address of the store.
+    """
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(f"{store}: access refused: {problem}")
+        self.store = store
+
+
+class StoreFullError(StoreError, OSError):
+    """No space is left for writes; reads and deletes still work.
+
+    Attributes
+    ----------
+    store : str
+        Address of the store.
+    """
+
+    def __init__(self, store: str, advice: str) -> None:
+        super().__init__(f"{store}: no space left; {advice}")
+        self.store = store
+
+
+class StoreFormatError(StoreError, RuntimeError):
+    """What is stored there was not written by this schema.
+
+    Attributes
+    ----------
+    store : str
+        Address of the store.
+    """
+
+    def __init__(self, store: str, problem: str) -> None:
+        super().__init__(f"{store}: {problem}")
+        self.store = store
 
 
 def _shown(value: object) -> str:
