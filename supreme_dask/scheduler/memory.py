@@ -54,10 +54,22 @@ class MemoryWatch:
         self._watched.pop(address, None)
         self._admission.remove_worker(address)
 
-    def stored(self, ws: WorkerState, row: Row) -> None:
-        """Note what a worker stores, after a result was added or dropped."""
-        if not row.unlimited:
-            self._admission.ledger.set_burden(row, self._watched[ws.address].growth + observe.managed(ws))
+    def stored(self, ws: WorkerState, row: Row, held: int | None = None) -> None:
+        """Note what a worker stores, after a result was added or dropped.
+
+        Parameters
+        ----------
+        held
+            Bytes that its process holds with nothing running, if it has just said so. What a task imports stays;
+            no heartbeat would tell before the worker rests.
+        """
+        if row.unlimited:
+            return
+        watched = self._watched[ws.address]
+        if held is not None and abs(held - observe.managed(ws) - watched.base) > _NOISE:
+            watched.base = max(held - observe.managed(ws), 0)
+            self._resize(ws)
+        self._admission.ledger.set_burden(row, watched.growth + observe.managed(ws))
 
     def look(self, workers: Iterable[WorkerState]) -> None:
         """Take in the heartbeats that came since the last look."""

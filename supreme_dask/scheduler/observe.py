@@ -48,9 +48,16 @@ def measurement(
     measured = metadata.get(MEASURED_KEY)
     if measured is None:
         return Measurement(max(wall, 0.0))
-    cpu, memory, exact = measured
+    cpu, memory, exact, _ = measured
     inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
     return Measurement(max(wall, 0.0), cpu, memory, bool(exact), inputs)
+
+
+def held_afterwards(metadata: Mapping[str, Any]) -> int | None:
+    """Return the bytes that a worker's process held when a task had ended; None unless it had run alone."""
+    measured = metadata.get(MEASURED_KEY)
+    held: int | None = measured[3] if measured is not None else None
+    return held
 
 
 def is_running(scheduler: Scheduler, address: str) -> bool:

@@ -343,12 +343,13 @@ class SupremePlugin(SchedulerPlugin):
             return
         address = reservation.row.address
         if finish == "memory":
-            measurement = observe.measurement(told.get("startstops", ()), told.get("metadata") or {}, ts)
+            metadata = told.get("metadata") or {}
+            measurement = observe.measurement(told.get("startstops", ()), metadata, ts)
             self._hands.forget_measurement(ts)
             self.admission.finish(key, measurement, monotonic())
             ws = self._scheduler.workers.get(address)
             if ws is not None:
-                self._memory.stored(ws, reservation.row)
+                self._memory.stored(ws, reservation.row, observe.held_afterwards(metadata))
         elif self._may_still_run(address, finish, stimulus_id):
             self._ghosts.add(address, key)
         else:

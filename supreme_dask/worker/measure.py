@@ -27,8 +27,9 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): "resets the peak resident set size to the current value"
 
-Measured = tuple[float, int | None, bool]
-"""Processor seconds, peak bytes (None: not measured), and whether these are the task's own."""
+Measured = tuple[float, int | None, bool, int | None]
+"""Processor seconds, peak bytes (None: not measured), whether these are the task's own, and what the process held
+afterwards (None: others ran)."""
 
 
 class Meter:
@@ -60,12 +61,12 @@ class Meter:
         finally:
             wall = perf_counter() - wall
             cpu, total_cpu = thread_time() - cpu, process_time() - total_cpu
-            alone, peak, floor = self._end(started, alone=alone, measured=measured)
+            alone, peak, floor, after = self._end(started, alone=alone, measured=measured)
             self._short[type_] = wall < _SHORT
         if not measured:
             return result, None
         above = max(peak - (base if alone else floor), 0)
-        return result, (total_cpu if alone else cpu, above if self.works else None, alone)
+        return result, (total_cpu if alone else cpu, above if self.works else None, alone, after)
 
     def _is_due(self, type_: str) -> bool:
         runs = self._runs[type_] = self._runs.get(type_, 0) + 1
@@ -87,11 +88,16 @@ class Meter:
                 self._floor = min(self._floor, resident)
             return self._started, resident, alone
 
-    def _end(self, started: int, *, alone: bool, measured: bool) -> tuple[bool, int, int]:
+    def _end(self, started: int, *, alone: bool, measured: bool) -> tuple[bool, int, int, int | None]:
         with self._lock:
             self._running -= 1
             alone = alone and self._started == started
-            return alone, _peak() if measured else 0, self._floor
+            if not measured:
+                return alone, 0, self._floor, None
+            peak = _peak()
+            if alone:
+                self._trim()
+            return alone, peak, self._floor, _resident() if alone else None
 
 
 def _resident() -> int:

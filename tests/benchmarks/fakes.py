@@ -138,7 +138,7 @@ def finish(
         nbytes=28,
         type=INT_TYPE,
         typename="int",
-        metadata={"supreme": (seconds, 1 << 16, True)} if measured else {},
+        metadata={"supreme": (seconds, 1 << 16, True, None)} if measured else {},
         thread=1,
         startstops=[{"action": "compute", "start": 0.0, "stop": seconds}],
     )

@@ -32,7 +32,7 @@ def meter():
 def test_a_task_that_runs_alone_is_measured_exactly_whatever_ran_before(meter, task):
     for mebibytes in (20, 20, 100, 100, 20, 200, 20):
         _, measured = meter.run(f"{task.__name__}-{mebibytes}", partial(task, mebibytes))
-        _, memory, exact = measured
+        _, memory, exact, _ = measured
         assert exact
         assert memory == pytest.approx(mebibytes * MiB, rel=0.05, abs=SLACK)
 
@@ -54,7 +54,7 @@ def test_tasks_that_overlap_are_never_measured_below_what_they_took(meter):
         thread.start()
     for thread in threads:
         thread.join()
-    for mebibytes, (_, memory, exact) in found.items():
+    for mebibytes, (_, memory, exact, _) in found.items():
         assert not exact
         assert memory >= mebibytes * MiB - SLACK
 
@@ -65,7 +65,7 @@ def test_a_task_that_fails_is_counted_out(meter):
 
     with pytest.raises(ValueError, match="on purpose"):
         meter.run("fails", fail)
-    _, (_, _, exact) = meter.run("after", lambda: array(20))
+    _, (_, _, exact, _) = meter.run("after", lambda: array(20))
     assert exact
 
 
@@ -82,6 +82,15 @@ def test_long_types_are_measured_always(meter):
 
 def test_processor_seconds_are_those_of_the_task_not_of_its_wait(meter):
     event = threading.Event()
-    _, (waiting, _, _) = meter.run("waits", lambda: event.wait(0.2))
-    _, (computing, _, _) = meter.run("computes", lambda: sum(range(3_000_000)))
+    _, (waiting, *_) = meter.run("waits", lambda: event.wait(0.2))
+    _, (computing, *_) = meter.run("computes", lambda: sum(range(3_000_000)))
     assert waiting < computing
+
+
+def test_what_a_task_leaves_behind_is_told_if_it_was_alone(meter):
+    kept = []
+    _, (_, _, _, before) = meter.run("before", int)
+    _, (_, memory, exact, after) = meter.run("keeps", lambda: kept.append(np.ones(64 * MiB // 8)))
+    assert exact
+    assert after - before >= 64 * MiB - SLACK
+    assert memory >= 64 * MiB - SLACK
