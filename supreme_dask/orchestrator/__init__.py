@@ -1,0 +1,1 @@
+"""The user's process: find a system and work with it."""
