@@ -325,8 +325,8 @@ class PublishConflictError(StoreError, RuntimeError):
         Name of the document; several, with commas, if they were to be published together.
     """
 
-    def __init__(self, document: str, seen: str, found: str, done: str = "") -> None:
-        super().__init__(f"{document}: based on {seen}, but the newest is {found}; {done or _NOTHING}")
+    def __init__(self, document: str, problem: str, done: str = "") -> None:
+        super().__init__(f"{document}: {problem}; {done or _NOTHING}")
         self.document = document
 
 

@@ -39,6 +39,8 @@ from supreme_dask.stores.values import KeyValue, Refused
 log = logging.getLogger(__name__)
 
 _LEAST_KEPT = 2  # a tag names heads: whoever publishes at that moment must not drop one of them
+_MOST_DROPPED = 2  # by one publication: it also catches up after a tag was deleted
+_MARGIN = 256  # bytes that a store adds to each key, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,11 @@ class Documents:
         compares += [ModRevisionIs(kv.key, kv.mod_revision) for kv in listing.items]
         outcome = await self._store.transact(compares, (Put(key, pack(asdict(tag))),))
         if isinstance(outcome, Refused):
-            found = "one of that name" if key in outcome.current else "a document published since"
-            raise PublishConflictError(f"tag {name!r}", "what was read", found)
+            taken = key in outcome.current
+            problem = "there is one of that name" if taken else "a document was published in between"
+            raise PublishConflictError(
+                f"tag {name!r}", problem, "take another name" if taken else "tag again"
+            )
         return tag
 
     async def untag(self, name: str) -> None:
@@ -245,10 +250,10 @@ class Documents:
         head = await self._head(document)
         number = head.number if head else 0
         if expected is not None and expected != number:
-            raise PublishConflictError(document, f"revision {expected}", f"revision {number}")
+            raise PublishConflictError(document, _stale(expected, number))
         before = await self._find(document, number) if number else None
         if number and before is None:
-            raise PublishConflictError(document, f"revision {number}", "much newer")
+            raise PublishConflictError(document, f"revision {number} was followed by many others meanwhile")
         revision = publish(before, content, signature, rollback_of=rollback_of)
         await self._commit([await self._step(document, head, revision)])
         return revision
@@ -332,18 +337,16 @@ class Documents:
     def _conflict(
         self, steps: Sequence[_Step], outcome: Refused, done: Sequence[str]
     ) -> PublishConflictError:
-        found = {
-            step.document: outcome.current.get(self._heads + step.document)
-            for step in steps
-            if (kv := outcome.current.get(self._heads + step.document)) is None
-            or kv.mod_revision != step.seen
+        heads = {key: self._read_head(kv).number for key, kv in outcome.current.items()}
+        moved = [
+            step for step in steps if heads.get(self._heads + step.document, 0) != step.revision.number - 1
+        ]
+        problems = {
+            _stale(step.revision.number - 1, heads.get(self._heads + step.document, 0)) for step in moved
         }
-        numbers = [f"revision {self._read_head(kv).number}" if kv else "none" for kv in found.values()]
-        seen = [str(step.revision.number - 1) for step in steps if step.document in found]
-        returned = f"returned before that: {', '.join(done)}; roll back again to finish" if done else ""
-        return PublishConflictError(
-            ", ".join(found), f"revision {', '.join(seen)}", ", ".join(numbers), returned
-        )
+        names = ", ".join(step.document for step in moved)
+        remedy = f"returned before that: {', '.join(done)}; roll back again to finish" if done else ""
+        return PublishConflictError(names, ", ".join(sorted(problems)), remedy)
 
     async def _was_written(self, step: _Step, identity: str) -> bool:
         """Return whether a transaction whose answer was lost has been applied."""
@@ -416,5 +419,5 @@ class _Step:
     dropped: tuple[int, ...]
 
 
-_MOST_DROPPED = 2
-_MARGIN = 256
+def _stale(seen: int, newest: int) -> str:
+    return f"based on revision {seen}, but the newest is revision {newest}"
