@@ -60,7 +60,7 @@ def _show(kind: str) -> click.Command:
 
         found = on_documents(store, system, story)
         click.echo(f"# {kind}/{name} of system {system}, {_described(found)}")
-        click.echo("# it was removed" if found.content is None else _as_yaml(found.content), nl=False)
+        click.echo("# it was removed\n" if found.content is None else _as_yaml(found.content), nl=False)
 
     return show
 
