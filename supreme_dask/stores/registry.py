@@ -19,7 +19,7 @@ from supreme_dask.stores import open_store
 from supreme_dask.stores.base import Store
 from supreme_dask.stores.follow import follow
 from supreme_dask.stores.layout import SYSTEMS, check_name, pack, prefix, unpack
-from supreme_dask.stores.values import KeyValue
+from supreme_dask.stores.values import KeyValue, Revision
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class Node:
         Where it is and what it belongs to: ``zone``, ``region``, ``group``.
     facts : mapping
         What else does not change: threads, memory, versions.
+    since : int
+        Revision of the store at which it registered; filled in when it is read.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Node:
     epoch: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    since: Revision = field(default=0, compare=False)
 
 
 class Registry:
@@ -81,7 +84,7 @@ class Registry:
 
 
 async def find_scheduler(store: Store, system: str, *, wait: float = 0) -> Node:
-    """Return the scheduler of a system; of several, the one of the latest epoch.
+    """Return the scheduler of a system; of several, the one of the latest epoch that came last.
 
     Parameters
     ----------
@@ -192,13 +195,13 @@ class Registration:
 
 
 def _latest_scheduler(nodes: tuple[Node, ...]) -> Node | None:
-    return max(
-        (node for node in nodes if node.kind == "scheduler"), key=lambda node: node.epoch, default=None
-    )
+    schedulers = (node for node in nodes if node.kind == "scheduler")
+    # One that died is listed until its lease ends; its successor may have the same epoch.
+    return max(schedulers, key=lambda node: (node.epoch, node.since), default=None)
 
 
 def _node(store: Store, kv: KeyValue) -> Node:
     try:
-        return Node(**unpack(store.address, kv.key, kv.value))
+        return Node(**{**unpack(store.address, kv.key, kv.value), "since": kv.create_revision})
     except TypeError:
         raise StoreFormatError(store.address, f"{kv.key!r} is not a whole entry of the registry") from None

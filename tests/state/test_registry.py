@@ -158,6 +158,22 @@ def test_the_latest_epoch_leads(address, on):
     on(address, story)
 
 
+def test_of_one_epoch_the_last_to_come_is_found(address, on):
+    async def story(store):
+        registrations = []
+        async with aclosing(Registry(store, "blue").follow()) as lists:
+            await anext(lists)
+            for identity in ("s-2", "s-3", "s-1"):
+                registrations.append(Registration(address, "blue", Node("scheduler", identity, ""), ttl=TTL))
+                registrations[-1].start()
+                await anext(lists)
+                assert (await find_scheduler(store, "blue")).identity == identity
+        for registration in registrations:
+            await registration.stop()
+
+    on(address, story)
+
+
 def test_who_looks_early_waits_for_the_scheduler(address, on):
     async def story(store):
         search = asyncio.create_task(find_scheduler(store, "blue", wait=30))
