@@ -35,10 +35,14 @@ def connect(store: str, *, system: str = "default", wait: float = 10, **options:
     ...     with connect("etcd://10.0.0.1:2379", system="blue") as client:
     ...         return client.gather(client.map(lambda number: 2 * number, numbers))
     """
+    return Client(scheduler_address(store, system=system, wait=wait), **options)  # type: ignore[no-untyped-call]
+
+
+def scheduler_address(store: str, *, system: str = "default", wait: float = 10) -> str:
+    """Return where the scheduler of a system listens; parameters and errors are those of `connect`."""
     # In a thread of its own: the caller, in a notebook for example, may have a running event loop.
     with ThreadPoolExecutor(max_workers=1) as executor:
-        scheduler = executor.submit(asyncio.run, _find(store, system, wait)).result()
-    return Client(scheduler.address, **options)  # type: ignore[no-untyped-call]
+        return executor.submit(asyncio.run, _find(store, system, wait)).result().address
 
 
 async def _find(url: str, system: str, wait: float) -> Node:
