@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all soak lint format bench docs clean
+.PHONY: demo test test-all test-distributed soak lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -19,11 +19,17 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$*]"
 	touch $@
 
+demo: .venv/.extra-demo      ## the main job on real work: table and picture in out/; ARGS=--compare adds stock Dask
+	$(BIN)/python examples/01_photographs.py $(ARGS)
+
 test: .venv/.test            ## the default tests, under ten minutes on two cores
 	$(BIN)/python -m pytest
 
-test-all: .venv/.test        ## also the slow ones
+test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 	$(BIN)/python -m pytest -m ""
+
+test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_SOURCE=DIR: a checkout of distributed
+	$(BIN)/python tests/distributed/run.py
 
 soak: .venv/.test            ## the long forms of fault, fencing and linearizability tests; about an hour
 	SUPREME_FENCING_RUNS=500 $(BIN)/python -m pytest tests/stores -m "slow or not slow" --timeout 12000
@@ -37,6 +43,15 @@ lint: .venv/.test .venv/.lint
 format: .venv/.lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: .venv/.test           ## benchmarks; figures go to out/
+	mkdir -p out
+	$(BIN)/python tests/benchmarks/overhead.py --json out/overhead.json
+	$(BIN)/python tests/benchmarks/throughput.py --json out/throughput.json
+	$(BIN)/python tests/benchmarks/mixed_memory.py --json out/mixed_memory.json
+
+docs: .venv/.docs
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 
 clean:
 	rm -rf .venv build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

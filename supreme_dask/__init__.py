@@ -6,15 +6,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from supreme_dask.cluster import SupremeCluster as SupremeCluster
+    from supreme_dask.core.groups import WorkerGroup as WorkerGroup
+    from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
+    from supreme_dask.engines.base import ResourceProfile as ResourceProfile
+    from supreme_dask.engines.function import engine as engine
     from supreme_dask.orchestrator.connection import connect as connect
+    from supreme_dask.orchestrator.submission import SupremeOrchestrator as SupremeOrchestrator
+    from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BaseSupremeEngine": "engines.base",
+    "ResourceProfile": "engines.base",
+    "SupremeCluster": "cluster",
+    "SupremeOrchestrator": "orchestrator.submission",
+    "SupremePlugin": "scheduler.plugin",
+    "WorkerGroup": "core.groups",
     "connect": "orchestrator.connection",
+    "engine": "engines.function",
 }
 
-__all__ = ["connect"]
+__all__ = [
+    "BaseSupremeEngine",
+    "ResourceProfile",
+    "SupremeCluster",
+    "SupremeOrchestrator",
+    "SupremePlugin",
+    "WorkerGroup",
+    "connect",
+    "engine",
+]
 
 
 def __getattr__(name: str) -> Any:

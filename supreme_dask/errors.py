@@ -5,6 +5,8 @@
     SupremeError
     ├── DemandError (ValueError)        the caller's: an amount or a name that cannot be understood
     ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
+    ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
+    ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
     └── StoreError                      all that has to do with a store
         ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
@@ -29,6 +31,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 
 class SupremeError(Exception):
     """Base of all errors of this package."""
@@ -46,7 +50,8 @@ class DemandError(SupremeError, ValueError):
     """
 
     def __init__(self, resource: object, amount: object, problem: str) -> None:
-        super().__init__(f"{resource}={amount!r}: {problem}")
+        name = resource if isinstance(resource, str) else _shown(resource)
+        super().__init__(f"{name}={_shown(amount)}: {problem}")
         self.resource = resource
         self.amount = amount
 
@@ -68,8 +73,51 @@ class ConfigError(SupremeError, ValueError):
         self.value = value
 
 
+class EngineError(SupremeError, RuntimeError):
+    """An engine that could not say what a call needs. Nothing was submitted.
+
+    Attributes
+    ----------
+    engine : str
+        Its name.
+    method : str
+        The ``estimate_…`` method that raised.
+    cause : Exception
+        What it raised.
+    """
+
+    def __init__(self, engine: str, method: str, arguments: str, cause: Exception) -> None:
+        super().__init__(
+            f"engine {engine!r}: {method}{arguments} raised {cause!r}; "
+            "correct it, or let it return None to have the amount learned"
+        )
+        self.engine = engine
+        self.method = method
+        self.cause = cause
+
+
+class UnknownExtensionError(SupremeError, LookupError):
+    """Nothing is installed under a name.
+
+    Attributes
+    ----------
+    kind : str
+        What was looked for, such as ``"engines"``.
+    name : str
+        The name.
+    installed : list of str
+        The names there are.
+    """
+
+    def __init__(self, kind: str, name: str, installed: list[str]) -> None:
+        super().__init__(f"no {name!r} among the installed {kind}: {', '.join(installed) or 'there are none'}")
+        self.kind = kind
+        self.name = name
+        self.installed = installed
+
+
 class IncompatibleDaskError(SupremeError, RuntimeError):
-    """A release of distributed that differs from the ones we know how to extend.
+    """The installed distributed differs from the ones we know how to extend.
 
     Attributes
     ----------
@@ -155,9 +203,7 @@ class FutureRevisionError(StoreError, LookupError):
     """
 
     def __init__(self, revision: int) -> None:
-        super().__init__(
-            f"revision {revision} is in the future of this store; was it taken from another one?"
-        )
+        super().__init__(f"revision {revision} is in the future of this store; was it taken from another one?")
         self.revision = revision
 
 
@@ -360,3 +406,11 @@ class BlobError(StoreError, OSError):
 
 
 _NOTHING = "nothing was published, read it again"
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: short, whatever a user gave us."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a number of very many digits"  # sys.set_int_max_str_digits

@@ -5,12 +5,18 @@ from __future__ import annotations
 import dask.config
 from distributed import Scheduler, Worker
 
+from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.scheduler.registration import SchedulerRegistration
+from supreme_dask.worker.capacity import declare
 from supreme_dask.worker.registration import WorkerRegistration
 
 
 async def dask_setup(server: object) -> None:
     """Add our part to a scheduler or a worker; a nanny needs none."""
+    if isinstance(server, Scheduler):
+        server.add_plugin(SupremePlugin(), idempotent=True)
+    elif isinstance(server, Worker):
+        declare(server)
     await register(server)
 
 

@@ -70,9 +70,7 @@ def _apply(kind: str) -> click.Command:
     @of_system
     @_NAME
     @_WHY
-    @click.option(
-        "--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision."
-    )
+    @click.option("--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision.")
     @click.argument("file", type=click.File())
     def apply(store: str, system: str, name: str, why: str, expected: int | None, file: IO[str]) -> None:
         """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""

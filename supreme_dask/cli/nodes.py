@@ -33,9 +33,7 @@ def nodes(store: str, system: str, *, watch: bool) -> None:
 
 
 def _show(found: Sequence[Node], system: str) -> None:
-    table = Table(
-        "kind", "address", "epoch", "labels", "facts", title=f"system {system}", title_justify="left"
-    )
+    table = Table("kind", "address", "epoch", "labels", "facts", title=f"system {system}", title_justify="left")
     for node in found:
         table.add_row(node.kind, node.address, str(node.epoch), _pairs(node.labels), _pairs(node.facts))
     Console().print(table if found else f"Nothing is registered in system {system}.")

@@ -37,9 +37,7 @@ def tag(store: str, system: str, name: str | None, *, delete: bool) -> None:
 
 @click.command()
 @of_system
-@click.option(
-    "--to", "to", required=True, metavar="TIME|TAG", help="A tag, or a time: 2026-11-23T16:00, local."
-)
+@click.option("--to", "to", required=True, metavar="TIME|TAG", help="A tag, or a time: 2026-11-23T16:00, local.")
 @click.option("-m", "--message", "why", default="", help="Why; kept with the revisions.")
 def rollback(store: str, system: str, to: str, why: str) -> None:
     """Return all documents of a system to how they were at a time or a tag."""
@@ -61,6 +59,4 @@ def _time(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither a tag of the system nor a time", param_hint="--to"
-        ) from None
+        raise click.BadParameter(f"{text!r} is neither a tag of the system nor a time", param_hint="--to") from None

@@ -19,9 +19,7 @@ def store() -> None:
 
 
 @store.command()
-@click.option(
-    "--members", type=click.IntRange(1, 7), default=3, show_default=True, help="3 survive the loss of one."
-)
+@click.option("--members", type=click.IntRange(1, 7), default=3, show_default=True, help="3 survive the loss of one.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),

@@ -1,1 +1,1 @@
-"""Decisions: values in, values out. Nothing here touches the world."""
+"""Decisions: values in, values out. No clock, no I/O, no Dask, no logging."""

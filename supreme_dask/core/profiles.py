@@ -6,11 +6,17 @@ one by one and gives estimates; equal measurements in equal order give equal est
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any, Self
 
-_MARGIN = 1.1
-_ALLOCATOR_NOISE = 1 << 20
-_FORGET = 0.2
+from supreme_dask.core.needs import Needs, Seen
+
+_PERIOD = 8
+"""Runs after which duration, cores and network begin to be forgotten; after twice as many they are."""
+_TELLING = 0.010
+"""Seconds; in a shorter run the worker's own threads weigh more than the task's."""
+_SHORTEST = 1e-3
+"""Seconds that a run counts at least: clocks are no finer, and no run is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +51,121 @@ class Measurement:
 
 
 class Profile:
-    """Largest need seen of one task type, and its usual duration.
+    """What the runs of one task type took: processor time, network, duration and, foremost, memory.
 
-    An exact measurement is worth more than a bound: bounds count only while nothing exact is known,
-    or where they show that less is enough.
+    Attributes
+    ----------
+    count : int
+        Measurements taken.
+    version : int
+        Rises whenever the next estimate of memory or cores may differ.
     """
 
-    __slots__ = ("_bound", "_exact", "cores", "count", "duration")
+    __slots__ = ("_needs", "_period", "_previous", "count", "version")
 
     def __init__(self) -> None:
         self.count = 0
-        self.duration: float | None = None  # seconds, exponentially weighted
-        self.cores = 1.0
-        self._exact: int | None = None
-        self._bound: int | None = None
+        self.version = 0
+        self._period = _Period()
+        self._previous = _Period()
+        self._needs = Needs()
 
     def learn(self, measurement: Measurement) -> None:
         """Take one more observation into account."""
         self.count += 1
-        if self.duration is None:
-            self.duration = measurement.wall
-        else:
-            self.duration += _FORGET * (measurement.wall - self.duration)
-        if measurement.cpu is not None and measurement.exact and measurement.wall > 0:
-            self.cores = max(self.cores, measurement.cpu / measurement.wall)
-        if measurement.memory is None:
-            return
-        if measurement.exact:
-            self._exact = max(self._exact or 0, measurement.memory)
-        else:
-            self._bound = min(self._bound or measurement.memory, measurement.memory)
+        cores = self.cores
+        if self._period.runs >= _PERIOD:
+            self._previous, self._period = self._period, _Period()
+        self._period.add(measurement)
+        self.version += cores != self.cores
+        if measurement.memory is not None:
+            self.version += self._needs.learn(_seen(measurement, measurement.memory))
 
-    def memory(self, inputs: int = 0, *, failure_price: float = 4.0) -> int | None:  # noqa: ARG002
+    @property
+    def duration(self) -> float | None:
+        """Mean seconds of the recent runs; None before the first."""
+        runs = self._period.runs + self._previous.runs
+        return (self._period.seconds + self._previous.seconds) / runs if runs else None
+
+    @duration.setter
+    def duration(self, seconds: float) -> None:
+        """Believe `seconds` from now on, as of a full period of runs: tasks show it while they still run."""
+        fetched, cores = int(self.network * seconds * _PERIOD), self.cores
+        self._previous = _Period(_PERIOD, seconds * _PERIOD, fetched, cores)
+        self._period = _Period()
+
+    @property
+    def cores(self) -> float:
+        """Most cores that a recent run kept busy on average; at least 1, as a task holds a thread."""
+        return max(self._period.cores, self._previous.cores)
+
+    @property
+    def network(self) -> float:
+        """Bytes fetched per second of run, over the recent runs."""
+        seconds = self._period.seconds + self._previous.seconds
+        return (self._period.fetched + self._previous.fetched) / seconds if seconds else 0.0
+
+    @property
+    def refits(self) -> int:
+        """How often the predictor of memory was chosen anew, the costly step."""
+        return self._needs.refits
+
+    def memory(self, inputs: int = 0, *, failure_price: float = 4.0) -> int | None:
         """Return the bytes to set aside for the next run, or None while nothing is known.
+
+        It may be more than any worker has; the caller knows the workers.
 
         Parameters
         ----------
         inputs
             Bytes of the task's dependencies.
         failure_price
-            What a run that is killed for its memory costs, in units of its own memory × time.
+            What a run that is killed for its memory costs, in units of its own memory × time: 1 where only
+            its own reservation is lost, more where it takes others down. A higher price never gives less.
         """
-        seen = self._exact if self._exact is not None else self._bound
-        if seen is None:
-            return None
-        return int(seen * _MARGIN) + _ALLOCATOR_NOISE
+        return self._needs.estimate(inputs, failure_price)
+
+    def retry(self, failed: int) -> int:
+        """Return the bytes for the next attempt of a task that was killed with `failed` bytes.
+
+        The largest need known, if that is more; else twice as much. A task that is more than its like
+        mostly needs what the largest of them did, and doubling would overshoot.
+        """
+        return self._needs.retry(failed)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return all that was learned, in numbers, strings, lists and dicts."""
+        periods = [astuple(self._previous), astuple(self._period)]
+        counts = {"count": self.count, "version": self.version}
+        return counts | {"periods": [list(period) for period in periods]} | self._needs.to_wire()
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Self:
+        """Return the profile that `to_wire` described; it learns and estimates exactly as that one."""
+        profile = cls()
+        profile.count, profile.version = wire["count"], wire["version"]
+        profile._previous, profile._period = (_Period(*period) for period in wire["periods"])
+        profile._needs = Needs.from_wire(wire)
+        return profile
+
+
+@dataclass(slots=True)
+class _Period:
+    """Sums and maxima over at most `_PERIOD` runs: the cheapest memory that forgets, and in no order."""
+
+    runs: int = 0
+    seconds: float = 0.0
+    fetched: int = 0
+    cores: float = 1.0
+
+    def add(self, measurement: Measurement) -> None:
+        self.runs += 1
+        self.seconds += measurement.wall
+        self.fetched += measurement.fetched
+        if measurement.cpu is not None and measurement.exact and measurement.wall >= _TELLING:
+            self.cores = max(self.cores, measurement.cpu / measurement.wall)
+
+
+def _seen(measurement: Measurement, memory: int) -> Seen:
+    wall = max(measurement.wall, _SHORTEST)
+    return Seen(measurement.inputs, max(memory, 1), wall, measurement.exact, measurement.killed)

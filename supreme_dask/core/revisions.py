@@ -117,9 +117,7 @@ def publish(
         return DocumentRevision(1, content, signature.author, signature.why, signature.time)
     # A clock that was set back must not reorder history: "as it was at 12:00" has one answer.
     time = max(signature.time, head.time)
-    return DocumentRevision(
-        head.number + 1, content, signature.author, signature.why, time, head.hash, rollback_of
-    )
+    return DocumentRevision(head.number + 1, content, signature.author, signature.why, time, head.hash, rollback_of)
 
 
 def roll_back(head: DocumentRevision, to: DocumentRevision, signature: Signature) -> DocumentRevision:

@@ -1,1 +1,1 @@
-"""The user's process: find a system and work with it."""
+"""The user's process: find a system (`connection`), submit engines (`submission`), in batches (`batching`)."""

@@ -71,9 +71,7 @@ class Documents:
     ...     await documents.publish("policy/default", policy, author="ann", why="fewer workers at night")
     """
 
-    def __init__(
-        self, store: Store, system: str, *, keep: int = 50, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, store: Store, system: str, *, keep: int = 50, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._system = system
         self._keep = max(keep, _LEAST_KEPT)
@@ -184,9 +182,7 @@ class Documents:
         if isinstance(outcome, Refused):
             taken = key in outcome.current
             problem = "there is one of that name" if taken else "a document was published in between"
-            raise PublishConflictError(
-                f"tag {name!r}", problem, "take another name" if taken else "tag again"
-            )
+            raise PublishConflictError(f"tag {name!r}", problem, "take another name" if taken else "tag again")
         return tag
 
     async def untag(self, name: str) -> None:
@@ -199,9 +195,7 @@ class Documents:
         tags = map(self._read_tag, listing.items)
         return {tag.name: tag for tag in tags}
 
-    async def roll_back_all(
-        self, to: float | str, *, author: str, why: str = ""
-    ) -> dict[str, DocumentRevision]:
+    async def roll_back_all(self, to: float | str, *, author: str, why: str = "") -> dict[str, DocumentRevision]:
         """Return all documents to how they were at a time (seconds since 1970) or a tag.
 
         Documents that came later are removed; those that are as they were are left alone. Up to 25 changed
@@ -270,9 +264,7 @@ class Documents:
         history = await self.history(document)
         held = current_at(history, moment)
         if history[0].number > 1 and held is None:
-            raise NotPublishedError(
-                f"revision of {document!r} that held then", [f"{one.number}" for one in history]
-            )
+            raise NotPublishedError(f"revision of {document!r} that held then", [f"{one.number}" for one in history])
         if held is not None and self._gap_after(history, held):
             raise NotPublishedError(
                 f"certain revision of {document!r} for that time", [f"{one.number}" for one in history]
@@ -306,14 +298,8 @@ class Documents:
         count = size = 0
         for step in steps:
             operations = self._operations(step, "")
-            step_size = sum(
-                len(one.key) + len(one.value) + _MARGIN for one in operations if isinstance(one, Put)
-            )
-            if (
-                not parts
-                or count + len(operations) > TRANSACTION_PARTS
-                or size + step_size > TRANSACTION_BYTES
-            ):
+            step_size = sum(len(one.key) + len(one.value) + _MARGIN for one in operations if isinstance(one, Put))
+            if not parts or count + len(operations) > TRANSACTION_PARTS or size + step_size > TRANSACTION_BYTES:
                 parts.append([])
                 count = size = 0
             parts[-1].append(step)
@@ -334,16 +320,10 @@ class Documents:
         if isinstance(outcome, Refused):
             raise self._conflict(steps, outcome, done)
 
-    def _conflict(
-        self, steps: Sequence[_Step], outcome: Refused, done: Sequence[str]
-    ) -> PublishConflictError:
+    def _conflict(self, steps: Sequence[_Step], outcome: Refused, done: Sequence[str]) -> PublishConflictError:
         heads = {key: self._read_head(kv).number for key, kv in outcome.current.items()}
-        moved = [
-            step for step in steps if heads.get(self._heads + step.document, 0) != step.revision.number - 1
-        ]
-        problems = {
-            _stale(step.revision.number - 1, heads.get(self._heads + step.document, 0)) for step in moved
-        }
+        moved = [step for step in steps if heads.get(self._heads + step.document, 0) != step.revision.number - 1]
+        problems = {_stale(step.revision.number - 1, heads.get(self._heads + step.document, 0)) for step in moved}
         names = ", ".join(step.document for step in moved)
         remedy = f"returned before that: {', '.join(done)}; roll back again to finish" if done else ""
         return PublishConflictError(names, ", ".join(sorted(problems)), remedy)

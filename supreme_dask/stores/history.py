@@ -52,9 +52,7 @@ class Bounds:
 async def read(store: Store, system: str) -> tuple[dict[str, Any], ...]:
     """Return the entries that are kept of a system, oldest first."""
     listing = await store.list(prefix(system, "decisions"))
-    return tuple(
-        entry for kv in listing.items for entry in unpack(store.address, kv.key, kv.value)["entries"]
-    )
+    return tuple(entry for kv in listing.items for entry in unpack(store.address, kv.key, kv.value)["entries"])
 
 
 class History:
@@ -100,9 +98,7 @@ class History:
         except (TypeError, ValueError) as error:
             raise LimitError(f"entry with {error}", "plain values, as JSON has them") from None
         if size > MOST_ENTRY_BYTES:
-            raise LimitError(
-                f"entry of {size} bytes", f"up to {MOST_ENTRY_BYTES}", "Keep large things as blobs."
-            )
+            raise LimitError(f"entry of {size} bytes", f"up to {MOST_ENTRY_BYTES}", "Keep large things as blobs.")
         if len(self._waiting) >= self._bounds.waiting:
             self._waiting.popleft()
             self._dropped += 1

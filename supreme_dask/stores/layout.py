@@ -30,9 +30,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def check_name(name: str) -> str:
     """Return a name that can be part of a key, or raise `LimitError`."""
     if not _NAME.fullmatch(name):
-        raise LimitError(
-            f"name {name[:40]!r}", "1 to 100 letters, digits, points, dashes; a letter or digit first"
-        )
+        raise LimitError(f"name {name[:40]!r}", "1 to 100 letters, digits, points, dashes; a letter or digit first")
     return name
 
 

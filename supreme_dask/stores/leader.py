@@ -160,9 +160,7 @@ class Leadership:
         Holds as long as we lead; for transactions made elsewhere.
     """
 
-    def __init__(
-        self, store: Store, election: str, epoch: int, fence: CreateRevisionIs, lease: KeptLease
-    ) -> None:
+    def __init__(self, store: Store, election: str, epoch: int, fence: CreateRevisionIs, lease: KeptLease) -> None:
         self.epoch = epoch
         self.fence = fence
         self._store = store

@@ -140,9 +140,7 @@ class Registration:
         self._ttl = ttl
         self._value = pack(asdict(node))
         if len(self._value) > MOST_BYTES:
-            raise LimitError(
-                f"entry of {len(self._value)} bytes", f"up to {MOST_BYTES}", "Leave out some facts."
-            )
+            raise LimitError(f"entry of {len(self._value)} bytes", f"up to {MOST_BYTES}", "Leave out some facts.")
         self._key = f"{prefix(system, 'nodes')}{node.kind}/{check_name(node.identity)}"
         self._down = False
         self._task: asyncio.Task[None] | None = None

@@ -76,9 +76,7 @@ def check(document: str, kind: str, content: Content) -> None:
     if content is None:
         return
     found = Draft202012Validator(SCHEMAS[kind]).iter_errors(content)
-    problems = [
-        f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)
-    ]
+    problems = [f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)]
     if problems:
         raise DocumentError(document, problems)
     _check_size(document, content)

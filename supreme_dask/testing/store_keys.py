@@ -87,9 +87,7 @@ class KeyContract:
     async def test_a_list_longer_than_a_page_is_whole(self, store: Store) -> None:
         keys = [f"long/{number:05}" for number in range(1200)]
         for first in range(0, len(keys), TRANSACTION_PARTS):
-            await store.transact(
-                (), [Put(key, bytes(2000)) for key in keys[first : first + TRANSACTION_PARTS]]
-            )
+            await store.transact((), [Put(key, bytes(2000)) for key in keys[first : first + TRANSACTION_PARTS]])
         assert [kv.key for kv in (await store.list("long/")).items] == keys
 
     @with_store
@@ -211,9 +209,7 @@ class TransactionContract:
         revision = await store.put("a", b"1")
         outcome = await store.transact([Exists("a"), Exists("none")], [Put("a", b"2"), Put("b", b"2")])
         assert isinstance(outcome, Refused)
-        assert {key: (kv.value, kv.mod_revision) for key, kv in outcome.current.items()} == {
-            "a": (b"1", revision)
-        }
+        assert {key: (kv.value, kv.mod_revision) for key, kv in outcome.current.items()} == {"a": (b"1", revision)}
         assert [(kv.key, kv.value) for kv in (await store.list("")).items] == [("a", b"1")]
 
     @with_store
@@ -229,9 +225,7 @@ class TransactionContract:
         async with open_store(store.address) as other:
             outcomes = await asyncio.gather(
                 *(
-                    (store, other)[number % 2].transact(
-                        [ModRevisionIs("a", revision)], [Put("a", b"%d" % number)]
-                    )
+                    (store, other)[number % 2].transact([ModRevisionIs("a", revision)], [Put("a", b"%d" % number)])
                     for number in range(10)
                 )
             )

@@ -29,9 +29,7 @@ def with_store(test: Callable[[Any, Store], Awaitable[None]]) -> Callable[[Any, 
     return run
 
 
-async def collect(
-    store: Store, prefix: str, *, after: int, until: Callable[[list[Changes]], bool]
-) -> list[Changes]:
+async def collect(store: Store, prefix: str, *, after: int, until: Callable[[list[Changes]], bool]) -> list[Changes]:
     """Watch a prefix until enough was seen."""
     seen: list[Changes] = []
     async with aclosing(store.watch(prefix, after=after)) as watch:

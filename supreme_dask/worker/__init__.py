@@ -1,1 +1,1 @@
-"""The worker's process."""
+"""The worker's process: measure tasks (`measure`), say what there is (`capacity`), tell the scheduler (`plugin`)."""

@@ -22,9 +22,7 @@ class WorkerRegistration(WorkerPlugin):
     name = "supreme-registration"
     idempotent = True
 
-    def __init__(
-        self, store: str, system: str, *, labels: Mapping[str, str] | None = None, ttl: int = 15
-    ) -> None:
+    def __init__(self, store: str, system: str, *, labels: Mapping[str, str] | None = None, ttl: int = 15) -> None:
         self._store = store
         self._system = system
         self._labels = dict(labels or {})

@@ -81,9 +81,7 @@ def test_republishing_restores_what_was(system, time):
     wanted = {name: current_at(history, time) for name, history in system.items()}
     for name, then in to_republish(heads, wanted).items():
         signature = Signature("", "", 0)
-        heads[name] = (
-            roll_back(heads[name], then, signature) if then else publish(heads[name], None, signature)
-        )
+        heads[name] = roll_back(heads[name], then, signature) if then else publish(heads[name], None, signature)
     for name, then in wanted.items():
         assert differences(heads[name].content, then.content if then else None) == ()
     assert to_republish(heads, wanted) == {}

@@ -39,9 +39,7 @@ def test_a_policy_is_published_shown_compared_and_rolled_back(supreme):
     assert "threshold: 60" in supreme("policy", "show")
     assert "threshold: 80" in supreme("policy", "show", "--revision", "1")
     assert supreme("policy", "diff", "1") == "$.high_cpu.threshold: changed: 80 → 60\n"
-    assert "revision 3 (content of revision 1)" in supreme(
-        "policy", "rollback", "1", "-m", "too many workers"
-    )
+    assert "revision 3 (content of revision 1)" in supreme("policy", "rollback", "1", "-m", "too many workers")
     history = supreme("policy", "history")
     assert "busy season" in history
     assert "that of revision 1" in history

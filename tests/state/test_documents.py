@@ -48,10 +48,7 @@ def test_of_many_publishers_at_once_exactly_one_wins(address, on):
         documents = Documents(store, "blue")
         for expected in range(3):
             outcomes = await asyncio.gather(
-                *(
-                    documents.publish("policy/default", policy(n), author=f"{n}", expected=expected)
-                    for n in range(8)
-                ),
+                *(documents.publish("policy/default", policy(n), author=f"{n}", expected=expected) for n in range(8)),
                 return_exceptions=True,
             )
             won = [one for one in outcomes if not isinstance(one, Exception)]
@@ -97,9 +94,7 @@ def test_history_outlives_compaction(address, on):
         for threshold in range(5):
             await documents.publish("policy/default", policy(threshold), author="ann")
         await store.compact(await store.put("other", b""))
-        assert [one.content for one in await documents.history("policy/default")] == [
-            policy(n) for n in range(5)
-        ]
+        assert [one.content for one in await documents.history("policy/default")] == [policy(n) for n in range(5)]
         await documents.roll_back("policy/default", 2, author="ann")
         assert (await documents.newest("policy/default")).content == policy(1)
 
@@ -200,9 +195,7 @@ def test_a_conflict_in_a_rollback_of_the_system_changes_nothing(on):
             await other.publish(name, STRICTER, author="ann")
         before = {name: await other.newest(name) for name in ("policy/a", "policy/b")}
         documents = Documents(Interrupted(contents), "blue")
-        with pytest.raises(
-            PublishConflictError, match="policy/a: based on revision 2, but the newest is revision 3"
-        ):
+        with pytest.raises(PublishConflictError, match="policy/a: based on revision 2, but the newest is revision 3"):
             await documents.roll_back_all(before["policy/a"].time - 3600, author="ann")
         assert await other.newest("policy/b") == before["policy/b"]
 

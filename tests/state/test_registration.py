@@ -76,9 +76,7 @@ def test_work_goes_on_while_the_store_is_down():
 
         async def story():
             async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
-                await scheduler.register_scheduler_plugin(
-                    SchedulerRegistration(url, "blue", ttl=2), idempotent=True
-                )
+                await scheduler.register_scheduler_plugin(SchedulerRegistration(url, "blue", ttl=2), idempotent=True)
                 async with (
                     Worker(scheduler.address, nthreads=1, dashboard_address="127.0.0.1:0") as worker,
                     Client(scheduler.address, asynchronous=True) as client,

@@ -28,9 +28,7 @@ def write(directory, name, *, issuer=None, days=1):
         .not_valid_before(NOW - 10 * DAY)
         .not_valid_after(NOW + days * DAY)
         .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
         .sign(signing_key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

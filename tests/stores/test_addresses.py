@@ -93,8 +93,7 @@ def test_limits_say_what_is_too_large_and_what_to_do():
     with pytest.raises(LimitError) as caught:
         check_transaction((), [Put("k", bytes(VALUE_BYTES + 1))])
     assert str(caught.value) == (
-        "value of 262145 bytes for 'k'; allowed: up to 262144. "
-        "Keep large things elsewhere and store where they are."
+        "value of 262145 bytes for 'k'; allowed: up to 262144. Keep large things elsewhere and store where they are."
     )
     with pytest.raises(LimitError, match="two operations of one transaction on key 'a/b'"):
         check_transaction((), [Put("a/b", b""), DeletePrefix("a/")])

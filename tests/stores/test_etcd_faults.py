@@ -132,9 +132,7 @@ async def watching_a_follower(cluster):
         # It begins with a random member: ask until it is a follower.
         while store.member == leader.host:
             await stack.aclose()
-            store = await stack.enter_async_context(
-                open_store(f"etcd://{hosts},{leader.host}/faults?timeout=3")
-            )
+            store = await stack.enter_async_context(open_store(f"etcd://{hosts},{leader.host}/faults?timeout=3"))
         yield store, await stack.enter_async_context(Traffic.on(store))
 
 

@@ -120,9 +120,7 @@ def test_a_password_can_come_from_a_file(with_users, tmp_path):
 
 
 def test_wrong_credentials_are_refused_by_name(with_users):
-    assert "wrong" not in refused(
-        as_me(with_users, "mine", password="wrong"), StoreAccessError, "invalid user"
-    )
+    assert "wrong" not in refused(as_me(with_users, "mine", password="wrong"), StoreAccessError, "invalid user")
 
 
 def test_nobody_is_refused_where_there_are_users(with_users):
@@ -167,9 +165,7 @@ def serve(start_etcd, certificates, name, *more):
 @pytest.fixture(scope="module")
 def mutual(start_etcd, certificates):
     """A member that asks its clients for certificates."""
-    return serve(
-        start_etcd, certificates, "server", "--client-cert-auth", f"--trusted-ca-file={certificates}/ca.crt"
-    )
+    return serve(start_etcd, certificates, "server", "--client-cert-auth", f"--trusted-ca-file={certificates}/ca.crt")
 
 
 def secure(cluster, certificates, ca="ca", client=None, **options):

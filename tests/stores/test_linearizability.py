@@ -62,9 +62,7 @@ class History:
         kv = await self.read(store, key)
         old, new, called = kv.value if kv else None, b"%d" % next(self._values), time.monotonic()
         try:
-            outcome = await store.transact(
-                [ModRevisionIs(key, kv.mod_revision if kv else 0)], [Put(key, new)]
-            )
+            outcome = await store.transact([ModRevisionIs(key, kv.mod_revision if kv else 0)], [Put(key, new)])
         except AmbiguousWriteError:
             self._add(key, Swap(old, new), called, ambiguous=True)
             return

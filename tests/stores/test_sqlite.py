@@ -227,8 +227,7 @@ def test_four_processes_count_and_one_is_killed(address):
     async def story(store):
         async with open_store(address) as other:
             watches = [
-                asyncio.create_task(collect(handle, "", after=start, until=ended))
-                for handle in (store, other)
+                asyncio.create_task(collect(handle, "", after=start, until=ended)) for handle in (store, other)
             ]
             acknowledged = await asyncio.to_thread(count_and_kill, address)
             await store.put("end", b"")

@@ -41,9 +41,7 @@ _NOT_APPLIED = (
     "dns resolution",
 )
 _CERTIFICATES = ("handshake", "certificate")
-_DOUBTFUL_CODES = frozenset(
-    {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED"}
-)
+_DOUBTFUL_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED"})
 
 
 def classify(code: str, details: str) -> Fault:
@@ -68,9 +66,7 @@ def classify(code: str, details: str) -> Fault:
     return Fault.DOUBT if code in _DOUBTFUL_CODES else Fault.FINAL
 
 
-def answer_error(
-    store: str, code: str, details: str, *, revision: Revision = 0, lease: int = 0
-) -> _StoreError:
+def answer_error(store: str, code: str, details: str, *, revision: Revision = 0, lease: int = 0) -> _StoreError:
     """Return the error of ours for a final answer; `revision` and `lease` are what was asked about."""
     text = details.removeprefix("etcdserver: ")
     match code:

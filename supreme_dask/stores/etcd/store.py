@@ -319,9 +319,7 @@ def _secrets(address: Address) -> tuple[str, grpc.ChannelCredentials | None]:
     options = address.options
     try:
         password = Path(options["password-file"]).read_text().strip() if "password-file" in options else ""
-        files = [
-            Path(options[name]).read_bytes() if name in options else None for name in ("ca", "key", "cert")
-        ]
+        files = [Path(options[name]).read_bytes() if name in options else None for name in ("ca", "key", "cert")]
     except OSError as error:
         raise StoreAddressError(address.shown, f"cannot read {error.filename}: {error.strerror}") from error
     secure = "tls" in options or any(files)
@@ -331,9 +329,7 @@ def _secrets(address: Address) -> tuple[str, grpc.ChannelCredentials | None]:
 def _warn_of(shown: str, version: str) -> None:
     numbers = tuple(int(part) for part in version.split("-")[0].split("."))
     if numbers < _SOUND_SERVERS[0] or (3, 5) <= numbers < _SOUND_SERVERS[1]:
-        log.warning(
-            "etcd %s at %s can lose data or watch events; use 3.4.31, 3.5.13 or newer", version, shown
-        )
+        log.warning("etcd %s at %s can lose data or watch events; use 3.4.31, 3.5.13 or newer", version, shown)
 
 
 def _unique(keys: Iterable[str]) -> Iterable[str]:

@@ -88,9 +88,7 @@ class Database:
         with self._reading(at) as revision:
             if at is not None:
                 return Listing(at, tuple(self._then(first, end, at)))
-            rows = self._execute(
-                f"{_CURRENT} current.key >= ? AND current.key < ? ORDER BY current.key", first, end
-            )
+            rows = self._execute(f"{_CURRENT} current.key >= ? AND current.key < ? ORDER BY current.key", first, end)
             return Listing(revision, tuple(map(_key_value, rows)))
 
     def changes(self, prefix: str, after: Revision) -> tuple[Revision, tuple[Changes, ...]]:
@@ -189,8 +187,7 @@ class Database:
         kv = after_put(put, self._current(put.key), revision)
         key = kv.key.encode()
         row = self._execute(
-            "INSERT INTO history (revision, key, value, create_revision, version, lease)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO history (revision, key, value, create_revision, version, lease) VALUES (?, ?, ?, ?, ?, ?)",
             revision,
             key,
             kv.value,
@@ -313,9 +310,7 @@ def _named(error: sqlite3.Error, shown: str, *, writing: bool) -> StoreError:
         case sqlite3.SQLITE_FULL:
             return StoreFullError(shown, "free some on the disk, or raise max-bytes in the address")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return StoreAccessError(
-                shown, f"{error}: the file and its directory must be writable for this user"
-            )
+            return StoreAccessError(shown, f"{error}: the file and its directory must be writable for this user")
         case sqlite3.SQLITE_IOERR if writing:
             return AmbiguousWriteError(shown, str(error))
         case _:

@@ -43,9 +43,7 @@ class SQLiteStore(Store):
         Size at which writes are refused with `StoreFullError`; without it, the disk is the limit.
     """
 
-    def __init__(
-        self, path: Path, *, synchronous: str = "full", keep: int = 10_000, most_bytes: int = 0
-    ) -> None:
+    def __init__(self, path: Path, *, synchronous: str = "full", keep: int = 10_000, most_bytes: int = 0) -> None:
         self._path = path
         self._address = f"sqlite://{path}"
         self._keep = keep

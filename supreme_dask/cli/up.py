@@ -1,0 +1,53 @@
+"""``dask supreme up``: a cluster on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from supreme_dask.core.groups import WorkerGroup
+
+_FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
+
+
+@click.command()
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar=_FORM,
+    callback=lambda _context, _option, texts: tuple(_group(text) for text in texts),
+    help="Equal workers; may be repeated. What is left out is one core, 2 GiB, one worker.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8786, show_default=True, help="Port of the scheduler; 0 for any.")
+@click.option("--dashboard-address", default="127.0.0.1:8787", show_default=True, help="Where the dashboard listens.")
+def up(groups: tuple[WorkerGroup, ...], host: str, port: int, dashboard_address: str) -> None:
+    """Run a scheduler and its workers on this machine, until Ctrl-C."""
+    from supreme_dask.cluster import SupremeCluster  # distributed takes a second to import; --help need not
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with SupremeCluster(groups or None, host=host, port=port, dashboard_address=dashboard_address) as cluster:
+        click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
+        click.echo(f'Connect with  distributed.Client("{cluster.scheduler_address}")')
+        stop.wait()
+        click.echo("Stopping")
+
+
+def _group(text: str) -> WorkerGroup:
+    name, _, parts = text.partition(":")
+    try:
+        amounts = dict(part.split("=", 1) for part in parts.split(",") if part)
+        return WorkerGroup(
+            name,
+            cpu=float(amounts.pop("cpu", 1)),
+            memory=amounts.pop("memory", "2 GiB"),
+            count=int(amounts.pop("count", 1)),
+            resources={**amounts},
+        )
+    except ValueError as error:  # DemandError is one too
+        raise click.BadParameter(f"{text!r}: {error}; expected {_FORM}") from None

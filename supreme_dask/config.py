@@ -1,0 +1,97 @@
+"""Settings, in Dask's own config system, section ``supreme``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask.config
+import yaml
+from dask.utils import parse_timedelta
+
+from supreme_dask.core.instructions import Settings
+from supreme_dask.core.resources import Resources, parse_amount
+from supreme_dask.errors import ConfigError, DemandError
+
+_DEFAULTS = yaml.safe_load(Path(__file__).with_name("supreme.yaml").read_text())
+dask.config.update_defaults(_DEFAULTS)
+
+
+def get(setting: str) -> Any:
+    """Return a setting of the section ``supreme``."""
+    name = f"supreme.{setting}"
+    # Somebody may have replaced the whole config since we were imported; Dask's own tests do.
+    return dask.config.get(name, default=dask.config.get(name, config=_DEFAULTS))
+
+
+def seconds(setting: str) -> float | None:
+    """Return a setting that is a time, in seconds; None if it is null.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a time, or negative.
+    """
+    value = get(setting)
+    if value is None:
+        return None
+    try:
+        parsed = float(parse_timedelta(value))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigError(f"supreme.{setting}", value, 'expected a time such as "50ms"') from None
+    if not parsed >= 0:
+        raise ConfigError(f"supreme.{setting}", value, "a time is zero or more")
+    return parsed
+
+
+def fraction(setting: str) -> float:
+    """Return a setting that is a part of something.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a number above 0, at most 1.
+    """
+    value = get(setting)
+    if isinstance(value, (int, float)) and 0 < value <= 1:
+        return float(value)
+    raise ConfigError(f"supreme.{setting}", value, "expected a number above 0, at most 1")
+
+
+def pause() -> float | None:
+    """Return the part of its memory limit below which a worker is not paused; None to leave that to Dask."""
+    return None if get("memory.pause") is None else fraction("memory.pause")
+
+
+def network() -> int:
+    """Return the bytes per second that a worker is taken to move."""
+    value = get("network")
+    try:
+        return parse_amount("network", value)[1]
+    except DemandError as error:
+        raise ConfigError("supreme.network", value, str(error)) from None
+
+
+def demands() -> dict[str, Resources]:
+    """Return the declared demands by task prefix."""
+    rules = get("demands")
+    try:
+        return {prefix: Resources.parse(amounts) for prefix, amounts in rules.items()}
+    except (DemandError, AttributeError) as error:
+        raise ConfigError("supreme.demands", rules, str(error)) from None
+
+
+def settings() -> Settings:
+    """Return what the core takes of the config."""
+    most_ahead = get("look-ahead.tasks")
+    if not isinstance(most_ahead, int) or most_ahead < 1:
+        raise ConfigError("supreme.look-ahead.tasks", most_ahead, "expected a whole number of 1 or more")
+    short = seconds("look-ahead.below") or 0.0
+    return Settings(
+        short=short,
+        long=2 * short,
+        ahead=seconds("look-ahead.seconds") or 0.0,
+        most_ahead=most_ahead,
+        patience=seconds("patience") or 0.0,
+        infeasible_timeout=seconds("infeasible-timeout"),
+    )

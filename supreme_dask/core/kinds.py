@@ -1,0 +1,193 @@
+"""What each task type needs: declared amounts first, learned ones for the rest, and caution until then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from supreme_dask.core.axes import CORE, CPU_AXIS, IDLE_AXIS, MEMORY_AXIS
+from supreme_dask.core.instructions import Settings
+from supreme_dask.core.keys import Key
+from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.profiles import Measurement, Profile
+from supreme_dask.core.resources import CPU, MEMORY, Resources
+from supreme_dask.core.shapes import Restrictions, Shape, Task
+
+_UNKNOWN_DURATION = 0.5  # seconds; what Dask assumes too (distributed.scheduler.default-task-durations)
+_COARSE_BITS = 6  # learned bytes are rounded up by 3 % at most, so that needs do not change with every run
+_SMALL_INPUTS = 1 << 20
+_MANY_SHAPES = 1024
+_NOTHING = Resources()
+
+ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int]
+
+
+class Kind:
+    """One task type: its profile, the shapes of its tasks, and the runs that measure it first."""
+
+    __slots__ = ("assumed", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
+
+    def __init__(self) -> None:
+        self.profile = Profile()
+        self.shapes: dict[ShapeKey, Shape] = {}
+        self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
+        self.assumed = False  # whether its tasks no longer wait for a measurement
+        self.quota = 1  # how many of them may run at once
+        self.short = False
+        self.resolved = 0.0  # the duration that its shapes were last ranked by
+        self.version = -1  # of the profile that they were last resolved by
+
+
+class Kinds:
+    """All task types, by name."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._kinds: dict[str, Kind] = {}
+        self._largest = (0, 0)
+        self.reranked = False  # whether a rank has changed since somebody set this back
+
+    def __getitem__(self, name: str) -> Kind:
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = self._kinds[name] = Kind()
+        return kind
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self._kinds.values())
+
+    def shape(self, task: Task) -> Shape:
+        """Return the shape that a task belongs to."""
+        downstream = task.inputs is not None
+        size = _size_class(task.inputs.size) if task.inputs is not None else -1
+        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, size)
+        kind = self[task.type]
+        shape = kind.shapes.get(key)
+        if shape is None:
+            _forget_unused(kind)
+            shape = kind.shapes[key] = Shape(task, downstream=downstream, size=_upper_edge(size))
+            self._resolve(kind, shape)
+        return shape
+
+    def learn(self, name: str, measurement: Measurement) -> bool:
+        """Take a measurement into account; return whether what tasks of this type need has changed."""
+        kind = self[name]
+        profile = kind.profile
+        first = profile.count == 0
+        profile.learn(measurement)
+        duration = profile.duration or 0.0
+        short = self._is_short(kind, duration)
+        if first or profile.version != kind.version or kind.short != short:
+            return self._resolve_all(kind)
+        if not kind.resolved / 2 <= duration <= kind.resolved * 2:
+            self._resolve_all(kind)
+        return False
+
+    def depth(self, shape: Shape) -> int:
+        """Return how many short tasks of a shape may be on a worker, per thread."""
+        duration = self[shape.type].profile.duration or _UNKNOWN_DURATION
+        return min(self._settings.most_ahead, max(1, int(self._settings.ahead / max(duration, 1e-4))))
+
+    def assume(self, name: str) -> None:
+        """Let tasks of a type that nobody has measured run beside others, as if they took a thread's share."""
+        self[name].assumed = True
+        self._resolve_all(self[name])
+
+    def stalled(self, name: str, seconds: float) -> None:
+        """Note that tasks of a short type have been running for `seconds`, and have not ended."""
+        kind = self[name]
+        kind.profile.duration = max(kind.profile.duration or 0.0, seconds)
+        self._resolve_all(kind)
+
+    def workers_changed(self) -> bool:
+        """Look again at what is cut to the largest worker, after one joined, left or changed.
+
+        Return whether what any task needs has changed by it.
+        """
+        rows = [row for row in self._ledger.rows.values() if row.is_open]
+        largest = tuple(max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS))
+        if largest != self._largest:
+            self._largest = (largest[0], largest[1])
+            changed = [self._resolve_all(kind) for kind in self._kinds.values()]
+            return any(changed)
+        return False
+
+    # ------------------------------------------------------------------------------------ needs
+    def _resolve_all(self, kind: Kind) -> bool:
+        """Work out again what the shapes of a type need, and how they rank; return whether a need changed."""
+        duration = kind.profile.duration or 0.0
+        kind.short = self._is_short(kind, duration)
+        kind.resolved = duration
+        kind.version = kind.profile.version
+        self.reranked = True
+        before = [(shape.need, shape.short) for shape in kind.shapes.values()]
+        for shape in kind.shapes.values():
+            self._resolve(kind, shape)
+        return before != [(shape.need, shape.short) for shape in kind.shapes.values()]
+
+    def _resolve(self, kind: Kind, shape: Shape) -> None:
+        profile = kind.profile
+        demand = dict(shape.declared or _NOTHING)
+        demand.setdefault(CPU, self._cut(0, max(1, round(profile.cores)) * CORE))
+        memory = demand.get(MEMORY)
+        if memory is None:
+            memory = self._learned_memory(kind, shape)
+        if memory is None:
+            need = [*self._ledger.need(demand), (IDLE_AXIS, 1)]
+        else:
+            need = [*self._ledger.need({**demand, MEMORY: memory})]
+        shape.set_need(tuple(sorted(need)))
+        shape.short = kind.short and memory is not None and demand[CPU] <= CORE
+        shape.duration = profile.duration or _UNKNOWN_DURATION
+        shape.rank = self._share(shape) * shape.duration
+
+    def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
+        estimate = kind.profile.memory(shape.size)
+        if estimate is None and (kind.profile.count or kind.assumed):
+            # It ran, and nobody measured it: its worker has no meter; or it cannot run alone. Assume the share
+            # of one thread, as the size of Dask workers commonly is chosen.
+            return min((row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None)
+        return None if estimate is None else self._cut(1, _coarse(estimate))
+
+    def _cut(self, which: int, amount: int) -> int:
+        # What nobody declared must not make a task wait for a worker larger than any.
+        largest = self._largest[which]
+        return min(amount, largest) if largest else amount
+
+    def _open(self) -> list[Row]:
+        return [row for row in self._ledger.rows.values() if row.is_open]
+
+    def _share(self, shape: Shape) -> float:
+        if shape.probing:
+            return 1.0
+        total = self._ledger.total
+        return max(amount / (total[axis] or 1) for axis, amount in shape.need)
+
+    def _is_short(self, kind: Kind, duration: float) -> bool:
+        if not kind.profile.count:
+            return False
+        return duration < (self._settings.long if kind.short else self._settings.short)
+
+
+def _forget_unused(kind: Kind) -> None:
+    if len(kind.shapes) >= _MANY_SHAPES:
+        kind.shapes = {key: shape for key, shape in kind.shapes.items() if shape.count}
+
+
+def _size_class(size: int) -> int:
+    """Return the half octave that a size lies in; everything small is one class."""
+    return max(0, (size * size >> 40).bit_length() - 1) if size > _SMALL_INPUTS else 0
+
+
+def _upper_edge(size_class: int) -> int:
+    return int(_SMALL_INPUTS * 2 ** ((size_class + 1) / 2)) if size_class >= 0 else 0
+
+
+def _coarse(amount: int) -> int:
+    """Round up to a few significant bits.
+
+    >>> [_coarse(amount) for amount in (0, 63, 65, 1000, 1001, 1025)]
+    [0, 63, 66, 1008, 1008, 1056]
+    """
+    drop = max(0, amount.bit_length() - _COARSE_BITS)
+    return -(-amount >> drop) << drop

@@ -1,0 +1,434 @@
+"""What is free where: the one mutable thing in the core.
+
+One owner, no clock, no I/O. Events in (a worker joined, a task was placed, it ended), and out come the rows
+that gained room. Amounts are integers along numbered axes: a vector step with names costs twenty times as
+much.
+
+A row is a worker. Of its memory, `capacity` is what the empty worker could give to tasks; `free` is
+``capacity − burden − reservations``, where the burden is what the worker holds already: stored results,
+fetched inputs, and growth that nobody reserved.
+
+Short tasks may wait on a row behind those that run (look-ahead). All of them reserve memory; only as many as
+can run at once reserve threads and cpu. Such a pair of one thread and one core is a *lane*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from supreme_dask.core.axes import (
+    CORE,
+    CPU_AXIS,
+    FIRST_AXES,
+    IDLE_AXIS,
+    MEMORY_AXIS,
+    THREADS_AXIS,
+    UNLIMITED,
+    Need,
+    add,
+    is_idle,
+    within,
+)
+from supreme_dask.core.index import FitIndex
+from supreme_dask.core.keys import Key
+from supreme_dask.core.resources import MEASURED, MEMORY
+from supreme_dask.core.shapes import Shape
+
+
+class Row:
+    """One worker, as the ledger sees it. Only the ledger writes to it."""
+
+    __slots__ = (
+        "active",
+        "address",
+        "burden",
+        "busy",
+        "capacity",
+        "free",
+        "host",
+        "index",
+        "is_open",
+        "lanes",
+        "progress",
+        "promise",
+        "refill_at",
+        "short",
+        "tasks",
+    )
+
+    def __init__(self, index: int, address: str, host: str, axes: int) -> None:
+        self.index = index
+        self.address = address
+        self.host = host
+        self.capacity = [0] * axes
+        self.free = [0] * axes
+        self.burden = 0
+        self.busy = False  # whether its process computes, as last heard
+        self.is_open = False
+        self.tasks: dict[Key, Reservation] = {}
+        self.active = 0  # tasks that run or wait here
+        self.short = 0  # short ones among them
+        self.lanes = 0  # threads reserved for the short ones
+        self.refill_at = 0  # so few short ones are left when it is worth sending more
+        self.progress = 0.0  # when a task was last placed here, or ended
+        self.promise: Promise | None = None
+
+    @property
+    def threads(self) -> int:
+        """Number of tasks that run here at once."""
+        return self.capacity[THREADS_AXIS]
+
+    @property
+    def residents(self) -> int:
+        """Number of actors and seceded tasks: they take no thread."""
+        return sum(not reservation.running for reservation in self.tasks.values())
+
+    @property
+    def behind(self) -> int:
+        """Number of short tasks that wait here for a thread."""
+        return self.short - self.lanes
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether nobody counts the memory of this worker."""
+        return self.capacity[MEMORY_AXIS] >= UNLIMITED >> 1
+
+
+class Reservation:
+    """What one task holds on one row, from its placement until its thread is done with it."""
+
+    __slots__ = ("guessed", "key", "need", "row", "running", "shape", "short")
+
+    def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
+        self.key = key
+        self.row = row
+        self.need = need
+        self.shape = shape
+        self.short = short
+        self.guessed = shape is not None and shape.probing  # it holds all memory there was
+        self.running = short or need[0] == (THREADS_AXIS, 1)
+
+
+class Promise:
+    """A row that drains for one big task. Others may take only what is left beside it."""
+
+    __slots__ = ("beside", "guests", "shape")
+
+    def __init__(self, shape: Shape, beside: list[int]) -> None:
+        self.shape = shape
+        self.beside = beside
+        self.guests: set[Key] = set()
+
+    def admits(self, need: Need) -> bool:
+        """Tell whether `need` is free beside the big task."""
+        return all(self.beside[axis] >= amount for axis, amount in need if axis != IDLE_AXIS)
+
+    def enter(self, key: Key, need: Need) -> None:
+        """Count a task that was placed after the promise was made."""
+        self.guests.add(key)
+        add(self.beside, need, -1)
+
+    def leave(self, key: Key, need: Need) -> None:
+        """Forget a task that ended, if it came after the promise."""
+        if key in self.guests:
+            self.guests.remove(key)
+            add(self.beside, need, +1)
+
+
+class Ledger:
+    """Rows, reservations, and an index of what is free.
+
+    Attributes
+    ----------
+    axes : dict of str to int
+        Number of each resource's axis, by its name.
+    names : list of str
+        Name of each axis. ``threads`` are the worker's own; ``idle`` is one where nothing runs.
+    gained : dict of Row to None
+        Rows that gained room since it was last emptied, in the order in which they did.
+    ghosts : dict of (address, key) to Reservation
+        Cancelled tasks whose thread still runs.
+    hungry : dict of Row to None
+        Rows whose look-ahead has run low.
+    total : list of int
+        Capacity of all open rows, by axis.
+    version : int
+        Rises whenever a row joins, leaves, or changes its capacity.
+    """
+
+    def __init__(self) -> None:
+        self.names = list(FIRST_AXES)
+        # Threads and idleness are not to be asked for by name: a user's own "threads" are something else.
+        self.axes = {name: axis for axis, name in enumerate(FIRST_AXES) if name in MEASURED}
+        self.rows: dict[str, Row] = {}
+        self.reservations: dict[Key, Reservation] = {}
+        self.ghosts: dict[tuple[str, Key], Reservation] = {}
+        self.gained: dict[Row, None] = {}
+        self.hungry: dict[Row, None] = {}
+        self.version = 0
+        self.total = [0] * len(self.names)
+        self.index = FitIndex(len(self.names))
+        self._numbered: list[Row | None] = []
+        self._unused: list[int] = []
+        self._stale: dict[Row, None] = {}
+
+    # ---------------------------------------------------------------------------------- workers
+    def add_row(self, address: str, host: str, threads: int, capacity: Mapping[str, int]) -> Row:
+        """Open a row for a worker that joined; without ``memory`` in its capacity, that is unlimited."""
+        if not self._unused:
+            self._unused.append(len(self._numbered))
+            self._numbered.append(None)
+        row = Row(self._unused.pop(), address, host, len(self.names))
+        self._numbered[row.index] = self.rows[address] = row
+        self.resize(row, threads, capacity)
+        self.open_row(row)
+        return row
+
+    def resize(self, row: Row, threads: int, capacity: Mapping[str, int]) -> None:
+        """Note what a worker has. Reservations stay, so that `free` may become negative."""
+        wanted = {**dict(self.need({MEMORY: UNLIMITED, **capacity}, threads=threads)), IDLE_AXIS: 1}
+        gain = tuple((axis, wanted.get(axis, 0) - row.capacity[axis]) for axis in range(len(self.names)))
+        self.version += 1
+        add(row.capacity, gain)
+        add(row.free, gain)
+        if row.is_open:
+            add(self.total, gain)
+        self._note_idle(row)
+        self._note(row)
+
+    def set_burden(self, row: Row, amount: int) -> None:
+        """Note the bytes that a worker holds beside what tasks have reserved there."""
+        gain = row.burden - amount
+        if gain:
+            row.burden = amount
+            row.free[MEMORY_AXIS] += gain
+            self._note(row, gained=gain > 0)
+
+    def open_row(self, row: Row) -> None:
+        """Let tasks be placed on a row (again)."""
+        if not row.is_open:
+            row.is_open = True
+            self.version += 1
+            add(self.total, tuple(enumerate(row.capacity)))
+        self._note(row)
+
+    def close_row(self, row: Row) -> None:
+        """Place nothing more on a row; what runs there goes on."""
+        if row.is_open:
+            row.is_open = False
+            self.version += 1
+            add(self.total, tuple(enumerate(row.capacity)), -1)
+            row.promise = None
+            self.gained.pop(row, None)
+            self.hungry.pop(row, None)
+            self._note(row, gained=False)
+
+    def remove_row(self, row: Row) -> None:
+        """Forget a worker that is gone, with everything that was reserved there."""
+        self.close_row(row)
+        for key, reservation in row.tasks.items():
+            if reservation.shape is not None:
+                reservation.shape.running -= 1
+            self.ghosts.pop((row.address, key), None)
+            if key in self.reservations and self.reservations[key].row is row:
+                del self.reservations[key]
+        self._stale.pop(row, None)
+        self.index.update(row.index, None)
+        self._numbered[row.index] = None
+        self._unused.append(row.index)
+        del self.rows[row.address]
+
+    # ------------------------------------------------------------------------------------ needs
+    def need(self, demand: Mapping[str, int], *, threads: int = 1) -> Need:
+        """Return `demand` along the axes of this ledger; a name that is new gets an axis."""
+        amounts = {THREADS_AXIS: threads}
+        amounts.update((self._axis(name), amount) for name, amount in demand.items())
+        return tuple(sorted(amounts.items()))
+
+    def fits(self, row: Row, need: Need, shape: Shape | None = None) -> bool:
+        """Tell whether `need` is free on a row, now.
+
+        A row on which nothing runs gives all memory that is not reserved: what it stores can be spilled,
+        and a task that only an empty worker can hold must run some time.
+        """
+        if not within(need, self.room(row)):
+            return False
+        return row.promise is None or row.promise.shape is shape or row.promise.admits(need)
+
+    def fits_behind(self, row: Row, rest: Need) -> bool:
+        """Tell whether a short task may wait on a row for a thread. `rest` is its need but threads and cpu.
+
+        Only where threads run out before cpu does: the worker starts as many tasks as it has threads.
+        """
+        free = row.free
+        if row.promise is not None or free[THREADS_AXIS] * CORE > max(free[CPU_AXIS], 0):
+            return False
+        return within(rest, free)
+
+    def room(self, row: Row) -> list[int]:
+        """Return what a row can give to its next task, by axis; see `fits`."""
+        if row.active:
+            return row.free
+        room = list(row.free)
+        room[MEMORY_AXIS] += row.burden  # actors and seceded tasks keep what they reserved
+        return room
+
+    def could_fit(self, row: Row, need: Need) -> bool:
+        """Tell whether `need` would fit if nothing else was on the row."""
+        return within(need, row.capacity)
+
+    def rows_fitting(self, need: Need, start: int = 0) -> Iterator[Row]:
+        """Yield open rows where `need` is free, from number `start` upwards, then those below it."""
+        for stale in self._stale:
+            self.index.update(stale.index, self.room(stale) if stale.is_open else None)
+        self._stale.clear()
+        for number in self.index.fitting(need, start):
+            row = self._numbered[number]
+            if row is not None:
+                yield row
+
+    # ------------------------------------------------------------------------------------ tasks
+    def reserve(self, key: Key, row: Row, need: Need, shape: Shape | None = None) -> None:
+        """Set `need` aside on a row for a task; the caller has asked whether it fits.
+
+        A short task passes its need but threads and cpu: the lanes hold those.
+        """
+        short = shape is not None and shape.short
+        reservation = Reservation(key, row, need, shape, short=short)
+        self.reservations[key] = row.tasks[key] = reservation
+        add(row.free, need, -1)
+        if row.promise is not None:
+            row.promise.enter(key, need)
+        if shape is not None:
+            shape.running += 1
+        if reservation.running:
+            row.active += 1
+            self._note_idle(row)
+        if short:
+            row.short += 1
+            self._widen(row)
+        self._stale[row] = None
+
+    def release(self, key: Key) -> Reservation | None:
+        """Give back what a task held, if it held anything."""
+        reservation = self.reservations.pop(key, None)
+        if reservation is not None:
+            self._give_back(reservation)
+        return reservation
+
+    def secede(self, key: Key, *, keep_memory: bool) -> None:
+        """Give back the thread and the cpu of a task that left its worker's pool of threads."""
+        reservation = self.reservations[key]
+        self._give_back(reservation)
+        gone = (CPU_AXIS,) if keep_memory else (CPU_AXIS, MEMORY_AXIS)
+        kept = tuple((axis, amount) for axis, amount in reservation.need if axis and axis not in gone)
+        self.reserve(key, reservation.row, ((THREADS_AXIS, 0), *kept))
+
+    def trust_heartbeats(self, row: Row) -> None:
+        """Give back the memory that is held for want of a measurement: what the tasks really take is a burden."""
+        for reservation in row.tasks.values():
+            if reservation.guessed:
+                held = tuple(part for part in reservation.need if part[0] == MEMORY_AXIS)
+                reservation.need = tuple(part for part in reservation.need if part[0] != MEMORY_AXIS)
+                reservation.guessed = False
+                add(row.free, held)
+                if row.promise is not None and reservation.key in row.promise.guests:
+                    add(row.promise.beside, held)
+                self._note(row)
+
+    def abandon(self, key: Key) -> None:
+        """Keep what a cancelled task holds until its worker says that its thread is done."""
+        reservation = self.reservations.pop(key)
+        self.settle(reservation.row.address, key)  # a worker runs a task once: an older ghost lives on in this
+        self.ghosts[reservation.row.address, key] = reservation
+
+    def resume(self, address: str, key: Key) -> None:
+        """Let a cancelled task that still runs be an ordinary one again, with what it holds."""
+        self.reservations[key] = self.ghosts.pop((address, key))
+
+    def settle(self, address: str, key: Key) -> None:
+        """Give back what a cancelled task held, if it held anything: its thread is done."""
+        ghost = self.ghosts.pop((address, key), None)
+        if ghost is not None:
+            self._give_back(ghost)
+
+    def set_refill(self, row: Row) -> None:
+        """Wait with the next batch of short tasks until half of those that are on the row have ended."""
+        row.refill_at = row.short // 2
+        self.hungry.pop(row, None)
+
+    # --------------------------------------------------------------------------------- promises
+    def promise(self, row: Row, shape: Shape, need: Need) -> None:
+        """Let a row drain until `need` fits there, for `shape`."""
+        beside = list(row.capacity)
+        beside[MEMORY_AXIS] -= row.burden
+        add(beside, need, -1)
+        if is_idle(need):
+            beside[THREADS_AXIS] = beside[MEMORY_AXIS] = 0
+        row.promise = Promise(shape, beside)
+
+    def end_promise(self, row: Row) -> None:
+        """Let others in again: the big task was placed, or needs the row no more."""
+        row.promise = None
+        self._note(row)
+
+    # ------------------------------------------------------------------------------ bookkeeping
+    def _axis(self, name: str) -> int:
+        axis = self.axes.get(name)
+        if axis is None:
+            axis = self.axes[name] = len(self.names)
+            self.names.append(name)
+            self.total.append(0)
+            self.index.add_axis()
+            for row in self.rows.values():
+                row.capacity.append(0)
+                row.free.append(0)
+                if row.promise is not None:
+                    row.promise.beside.append(0)
+                self._stale[row] = None
+        return axis
+
+    def _note(self, row: Row, *, gained: bool = True) -> None:
+        self._stale[row] = None
+        if gained and row.is_open:
+            self.gained[row] = None
+
+    def _note_idle(self, row: Row) -> None:
+        row.free[IDLE_AXIS] = 1 if not row.active or row.unlimited else 0
+
+    def _give_back(self, reservation: Reservation) -> None:
+        row = reservation.row
+        if row.tasks.get(reservation.key) is reservation:  # a ghost may have a successor of the same key here
+            del row.tasks[reservation.key]
+        add(row.free, reservation.need)
+        if row.promise is not None:
+            row.promise.leave(reservation.key, reservation.need)
+        if reservation.shape is not None:
+            reservation.shape.running -= 1
+        if reservation.running:
+            row.active -= 1
+            self._note_idle(row)
+        if reservation.short:
+            row.short -= 1
+            gained = self._narrow(row) or row.short <= row.refill_at
+            if gained and row.is_open:
+                self.hungry[row] = None
+        else:
+            self._widen(row)
+            gained = True
+        self._note(row, gained=gained)
+
+    def _widen(self, row: Row) -> None:
+        free = row.free
+        while row.lanes < row.short and free[THREADS_AXIS] >= 1 and free[CPU_AXIS] >= CORE:
+            row.lanes += 1
+            free[THREADS_AXIS] -= 1
+            free[CPU_AXIS] -= CORE
+
+    def _narrow(self, row: Row) -> bool:
+        if row.lanes <= row.short:
+            return False
+        row.lanes -= 1
+        row.free[THREADS_AXIS] += 1
+        row.free[CPU_AXIS] += CORE
+        return True

@@ -1,0 +1,139 @@
+"""Where one task goes: filter → score → pick.
+
+Filter keeps the workers where the task fits now. A bounded number of them is scored (the "power of d
+choices": Mitzenmacher 2001, and what Nomad does), so that a decision costs the same with a hundred workers
+and with a thousand. Equal histories give equal decisions.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+
+from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
+from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.reasons import Unplaceable
+from supreme_dask.core.shapes import Inputs, Shape
+
+_CHOICES = 8
+_PROBE_CHOICES = 64  # a task of unknown size goes to the largest worker; it is worth looking for
+
+
+def pick(ledger: Ledger, shape: Shape, inputs: Inputs | None = None, start: int = 0) -> Row | None:
+    """Return the worker that suits the shape best, of those where it fits now.
+
+    Fewest bytes to fetch first. Then a task that mostly takes cpu goes where most threads are free (threads
+    of one process share the interpreter lock and the memory bus); one that mostly takes anything else goes
+    where least is left of that (best fit: small remainders are of no use); one of unknown size goes to the
+    largest worker. Ties go to the row found first.
+
+    Parameters
+    ----------
+    start
+        Number of the row to look at first; a caller that advances it spreads equals over equals.
+    """
+    axis = MEMORY_AXIS if shape.probing else _dominant_axis(ledger, shape.need)
+    spread = shape.probing or axis in (THREADS_AXIS, CPU_AXIS)
+    best, best_score = None, None
+    for row in _filtered(ledger, shape, inputs, start if spread else 0):
+        left = ledger.room(row)[MEMORY_AXIS] if shape.probing else _left(row, shape.need, axis)
+        score = (inputs.missing(row.address) if inputs else 0, -left if spread else left)
+        if best_score is None or score < best_score:
+            best, best_score = row, score
+    return best
+
+
+def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
+    """Tell whether a task of a shape fits on a row now, with the inputs that it has to fetch."""
+    restrictions = shape.restrictions
+    if (
+        restrictions is not None
+        and not restrictions.permit(row.address, row.host)
+        and not (restrictions.loose and row in permitted(ledger, shape))
+    ):
+        return False
+    need = with_inputs(shape.need, inputs, row)
+    if inputs is not None and not ledger.could_fit(row, need):
+        if not ledger.could_fit(row, shape.need) or _has_room_somewhere(ledger, shape, inputs):
+            return False
+        # It takes a whole worker, and its inputs are where it may not run: it must run some time.
+        need = tuple((axis, min(amount, row.capacity[axis])) for axis, amount in need)
+    return ledger.fits(row, need, shape)
+
+
+def with_inputs(need: Need, inputs: Inputs | None, row: Row) -> Need:
+    """Return `need` plus the memory of the inputs that are not yet on the row."""
+    missing = inputs.missing(row.address) if inputs is not None else 0
+    if not missing:
+        return need
+    amounts = dict(need)
+    if MEMORY_AXIS in amounts:  # a task of unknown size takes all there is anyway
+        amounts[MEMORY_AXIS] += missing
+    return tuple(sorted(amounts.items()))
+
+
+def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
+    """Say what lacks on the worker that comes nearest to having room. Walks all workers."""
+    ever = hosts(ledger, shape)
+    nearest = Unplaceable(None, "worker", 1, 0, ever=False)
+    smallest = float("inf")
+    for row in ever or permitted(ledger, shape):
+        axis, needed, found = _worst(shape.need, row.free if ever else row.capacity)
+        gap = (needed - found) / max(needed, 1)
+        if gap < smallest:
+            smallest = gap
+            nearest = Unplaceable(row.address, ledger.names[axis], needed, found, bool(ever))
+    return nearest
+
+
+def hosts(ledger: Ledger, shape: Shape) -> list[Row]:
+    """Return the open workers that could run the shape if nothing else ran there."""
+    return [row for row in permitted(ledger, shape) if ledger.could_fit(row, shape.need)]
+
+
+def permitted(ledger: Ledger, shape: Shape) -> list[Row]:
+    """Return the open workers that the shape's restrictions allow."""
+    rows = [row for row in ledger.rows.values() if row.is_open]
+    restrictions = shape.restrictions
+    if restrictions is None:
+        return rows
+    allowed = [row for row in rows if restrictions.permit(row.address, row.host)]
+    return rows if restrictions.loose and not allowed else allowed
+
+
+def freedom(row: Row, need: Need) -> float:
+    """Return the part of `need` that is free on a row already: 1.0 where it fits."""
+    return min((min(row.free[axis] / amount, 1.0) for axis, amount in need if amount), default=1.0)
+
+
+def _filtered(ledger: Ledger, shape: Shape, inputs: Inputs | None, start: int) -> Iterator[Row]:
+    if shape.restrictions is not None:
+        yield from (row for row in permitted(ledger, shape) if fits(ledger, row, shape, inputs))
+        return
+    if inputs is not None:
+        for address in heapq.nlargest(_CHOICES, inputs.held, key=inputs.held.__getitem__):
+            row = ledger.rows.get(address)
+            if row is not None and row.is_open and fits(ledger, row, shape, inputs):
+                yield row
+    free = (row for row in ledger.rows_fitting(shape.need, start) if fits(ledger, row, shape, inputs))
+    yield from islice(free, _PROBE_CHOICES if shape.probing else _CHOICES)
+
+
+def _has_room_somewhere(ledger: Ledger, shape: Shape, inputs: Inputs) -> bool:
+    return any(ledger.could_fit(row, with_inputs(shape.need, inputs, row)) for row in permitted(ledger, shape))
+
+
+def _dominant_axis(ledger: Ledger, need: Need) -> int:
+    total = ledger.total
+    return max((amount / (total[axis] or 1), -axis) for axis, amount in need if axis != IDLE_AXIS)[1] * -1
+
+
+def _left(row: Row, need: Need, axis: int) -> float:
+    needed = next((amount for other, amount in need if other == axis), 0)
+    return (row.free[axis] - needed) / (row.capacity[axis] or 1)
+
+
+def _worst(need: Need, amounts: list[int]) -> tuple[int, int, int]:
+    gaps = ((axis, amount, amounts[axis]) for axis, amount in need)
+    return max(gaps, key=lambda gap: (gap[1] - gap[2]) / max(gap[1], 1))

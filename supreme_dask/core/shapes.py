@@ -1,0 +1,194 @@
+"""What waits: tasks that are alike to the scheduler share a shape, and a shape has a queue.
+
+Rescanning every waiting task whenever a worker frees something is what made earlier attempts too slow
+(distributed #6468). Shapes are few, so they may be scanned.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from supreme_dask.core.axes import CPU_AXIS, THREADS_AXIS, Need, is_idle
+from supreme_dask.core.keys import Key
+from supreme_dask.core.resources import Resources
+
+Priority = tuple[float, ...]
+"""Dask's priority of a task: user priority, generation, order in the graph. Lower goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """Where a task may run.
+
+    Attributes
+    ----------
+    addresses, hosts : frozenset of str
+        Workers and machines that are allowed; either is enough.
+    loose : bool
+        Whether any worker will do while none of these is there.
+    """
+
+    addresses: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    loose: bool = False
+
+    def permit(self, address: str, host: str) -> bool:
+        """Tell whether a worker is among the allowed ones."""
+        return address in self.addresses or host in self.hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The dependencies of a task.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of all of them.
+    held : mapping of str to int
+        Bytes that each worker holds of them, by address.
+    """
+
+    size: int
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    def missing(self, address: str) -> int:
+        """Return the bytes that a worker would have to fetch."""
+        return self.size - self.held.get(address, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task that is ready to run.
+
+    Attributes
+    ----------
+    key : hashable
+        Dask's key.
+    type : str
+        What runs alike; measurements are shared within a type.
+    priority : tuple of float
+        Lower goes first.
+    declared : Resources or None
+        What the user or an engine says that it needs.
+    restrictions : Restrictions or None
+        Where it may run.
+    inputs : Inputs or None
+        Its dependencies; None for a task that has none.
+    """
+
+    key: Key
+    type: str
+    priority: Priority
+    declared: Resources | None = None
+    restrictions: Restrictions | None = None
+    inputs: Inputs | None = None
+
+
+class Waiting(NamedTuple):
+    """A place in a queue."""
+
+    priority: Priority
+    number: int
+    key: Key
+    inputs: Inputs | None
+
+
+class Shape:
+    """Waiting tasks with one need, and their queue.
+
+    Attributes
+    ----------
+    need : Need
+        What one of them takes. It asks for an idle worker while the memory of its type is unknown.
+    rest : Need
+        `need` without threads and cpu: what a short task reserves for itself.
+    short : bool
+        Whether some may wait on a worker behind those that run.
+    probing : bool
+        Whether it needs a worker on which nothing else runs, because its memory is not known.
+    rank : float
+        Dominant share × duration; higher goes first among tasks without dependencies.
+    duration : float
+        Expected seconds of one.
+    count, running : int
+        How many wait, and how many a worker has.
+    since : float
+        When its first task began to wait, or the last one was placed.
+    """
+
+    def __init__(self, task: Task, *, downstream: bool, size: int) -> None:
+        self.type = task.type
+        self.declared = task.declared
+        self.restrictions = task.restrictions
+        self.user_priority = task.priority[0]
+        self.downstream = downstream
+        self.size = size
+        self.need: Need = ()
+        self.rest: Need = ()
+        self.short = False
+        self.probing = False
+        self.rank = 0.0
+        self.duration = 0.0
+        self.since = 0.0
+        self.count = 0
+        self.running = 0
+        self.hosted_at: tuple[int, Need] | None = None  # the workers and the need, when one could run it
+        self.infeasible_since: float | None = None
+        self._queue: list[Waiting] = []
+        self._local: dict[str, list[Waiting]] = {}
+        self._numbers: dict[Key, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
+
+    def set_need(self, need: Need) -> None:
+        """Change what one of these tasks takes."""
+        self.need = need
+        self.probing = is_idle(need)
+        self.rest = tuple(part for part in need if part[0] not in (THREADS_AXIS, CPU_AXIS))
+
+    # The queue. Entries that were dropped stay in the heaps until they come up: a heap cannot be searched.
+    def push(self, task: Task, number: int) -> None:
+        """Let a task wait. Numbers rise, so that equal priorities go in the order of arrival."""
+        entry = Waiting(task.priority, number, task.key, task.inputs)
+        self._numbers[task.key] = number
+        self.count += 1
+        heapq.heappush(self._queue, entry)
+        if task.inputs is not None and task.inputs.held:
+            home = max(task.inputs.held.items(), key=_most_bytes)[0]
+            heapq.heappush(self._local.setdefault(home, []), entry)
+
+    def head(self, address: str | None = None) -> Waiting | None:
+        """Return the task to run next on a worker: one whose inputs are there, if any waits."""
+        if address in self._local:
+            local = self._first(self._local[address])
+            if local is not None:
+                return local
+            del self._local[address]
+        return self._first(self._queue)
+
+    def remove(self, key: Key) -> None:
+        """Let a task wait no more."""
+        if self._numbers.pop(key, None) is not None:
+            self.count -= 1
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all that wait, in no order."""
+        return list(self._numbers)
+
+    def _first(self, heap: list[Waiting]) -> Waiting | None:
+        while heap:
+            entry = heap[0]
+            if self._numbers.get(entry.key) == entry.number:
+                return entry
+            heapq.heappop(heap)
+        return None
+
+
+def _most_bytes(item: tuple[str, int]) -> tuple[int, str]:
+    address, held = item
+    return held, address

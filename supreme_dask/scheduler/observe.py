@@ -1,0 +1,134 @@
+"""The only file that reads distributed's scheduler: its states in, values of the core out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from distributed.core import Status
+from distributed.scheduler import Scheduler, TaskState, WorkerState
+
+from supreme_dask.core.profiles import Measurement
+from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
+from supreme_dask.core.shapes import Inputs, Restrictions, Task
+from supreme_dask.errors import DemandError
+
+MEASURED_KEY = "supreme"
+"""Where a worker puts its measurement into the metadata of a finished task."""
+
+
+def task(ts: TaskState, declared: Resources | None) -> Task:
+    """Return a task that is ready to run."""
+    return Task(
+        ts.key,
+        ts.prefix.name,
+        ts.priority or (0,),
+        declared,
+        restrictions(ts) if ts.worker_restrictions or ts.host_restrictions else None,
+        _inputs(ts.dependencies) if ts.dependencies else None,
+    )
+
+
+def restrictions(ts: TaskState) -> Restrictions:
+    """Return where a task may run."""
+    return Restrictions(
+        frozenset(ts.worker_restrictions or ()),
+        frozenset(ts.host_restrictions or ()),
+        bool(ts.loose_restrictions),
+    )
+
+
+def measurement(
+    startstops: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any], ts: TaskState
+) -> Measurement | None:
+    """Return what a worker told of a finished task; None if it did not even tell how long it took."""
+    wall = next((step["stop"] - step["start"] for step in startstops if step["action"] == "compute"), None)
+    if wall is None:
+        return None
+    measured = metadata.get(MEASURED_KEY)
+    if measured is None:
+        return Measurement(max(wall, 0.0))
+    cpu, memory, exact = measured
+    inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
+    return Measurement(max(wall, 0.0), cpu, memory, bool(exact), inputs)
+
+
+def is_running(scheduler: Scheduler, address: str) -> bool:
+    """Tell whether a worker is there and takes tasks."""
+    ws = scheduler.workers.get(address)
+    return ws is not None and ws.status == Status.running
+
+
+def may_run(scheduler: Scheduler, task: Task, address: str) -> bool:
+    """Tell whether a worker takes tasks, and the restrictions of this one permit it."""
+    if not is_running(scheduler, address):
+        return False
+    return task.restrictions is None or task.restrictions.permit(address, scheduler.workers[address].host)
+
+
+def capacity(ws: WorkerState, base: int, safe_fraction: float, network: int) -> dict[str, int]:
+    """Return what a worker has for tasks.
+
+    Parameters
+    ----------
+    base
+        Bytes that its process takes when it runs nothing and stores nothing.
+    safe_fraction
+        Part of its memory limit that may be filled.
+    network
+        Bytes per second, where it does not declare them.
+    """
+    found = {CPU: 1000 * ws.nthreads, NETWORK: network}
+    if ws.memory_limit:
+        found[MEMORY] = max(int(ws.memory_limit * safe_fraction) - base, 0)
+    declared, _ = _declared(ws)
+    if MEMORY in declared and MEMORY in found:
+        # A worker may keep memory for itself; more than its limit it does not have.
+        declared[MEMORY] = min(declared[MEMORY], found[MEMORY])
+    return {**found, **declared}
+
+
+def misdeclared(ws: WorkerState) -> list[DemandError]:
+    """Return what is wrong with the resources that a worker declares; it is taken to have none of those."""
+    return _declared(ws)[1]
+
+
+def is_busy(ws: WorkerState) -> bool:
+    """Tell whether a worker's process was computing at its last heartbeat: more than a tenth of a core."""
+    percent: float = ws.metrics.get("cpu", 0.0)
+    return percent > 10
+
+
+def managed(ws: WorkerState) -> int:
+    """Return the bytes of results that a worker holds in memory."""
+    spilled: int = (ws.metrics.get("spilled_bytes") or {}).get("memory", 0)
+    return max(ws.nbytes - spilled, 0)
+
+
+def unmanaged(ws: WorkerState) -> int:
+    """Return the bytes that a worker's process takes beside its results, at its last heartbeat."""
+    process: int = ws.metrics.get("memory", 0)
+    return max(process - managed(ws), 0)
+
+
+def _declared(ws: WorkerState) -> tuple[dict[str, int], list[DemandError]]:
+    amounts: dict[str, int] = {}
+    errors: list[DemandError] = []
+    for written, declared in ws.resources.items():
+        try:
+            name, amount = parse_amount(written, declared)
+            amounts[name] = amount
+        except DemandError as error:
+            errors.append(error)
+    return amounts, errors
+
+
+def _inputs(dependencies: Iterable[TaskState]) -> Inputs:
+    size = 0
+    held: dict[str, int] = {}
+    for dependency in dependencies:
+        nbytes = dependency.get_nbytes()
+        size += nbytes
+        for ws in dependency.who_has or ():
+            held[ws.address] = held.get(ws.address, 0) + nbytes
+    return Inputs(size, held)

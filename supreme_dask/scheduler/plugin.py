@@ -1,0 +1,403 @@
+"""The scheduler plugin: event → observe → decide → act.
+
+If anything here fails, the scheduler gets its own methods back, says so once, and goes on as plain Dask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, TypeVar, cast
+
+from dask.typing import Key
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.protocol.pickle import dumps
+from distributed.scheduler import Scheduler, TaskState, WorkerState
+from tornado.ioloop import PeriodicCallback
+
+from supreme_dask import config
+from supreme_dask.core import reasons
+from supreme_dask.core.admission import Admission
+from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
+from supreme_dask.core.resources import MEMORY, Resources
+from supreme_dask.core.shapes import Task
+from supreme_dask.errors import IncompatibleDaskError
+from supreme_dask.scheduler import observe
+from supreme_dask.scheduler.act import RECALLED, Hands, check
+from supreme_dask.scheduler.demands import Demands
+from supreme_dask.scheduler.ghosts import Ghosts
+from supreme_dask.scheduler.memory import MemoryWatch
+from supreme_dask.worker.plugin import MeterPlugin
+
+log = logging.getLogger(__name__)
+
+_NOT_STARTED = ("ready", "constrained", "waiting")
+_LEFT_BY_ITSELF = ("task-erred", "reschedule", RECALLED)
+
+R = TypeVar("R")
+Hook = TypeVar("Hook", bound=Callable[..., None])
+
+
+def _safely(hook: Hook) -> Hook:
+    """Let a hook run only while the plugin is active, and end that if it fails."""
+
+    @functools.wraps(hook)
+    def call(self: SupremePlugin, *args: Any, **kwargs: Any) -> None:
+        if self.active:
+            try:
+                hook(self, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
+                self.retreat(error)
+
+    return cast(Hook, call)
+
+
+class SupremePlugin(SchedulerPlugin):
+    """Places tasks where they fit.
+
+    ``--preload supreme_dask.preload`` adds it to a scheduler; ``client.register_plugin(SupremePlugin())`` adds
+    it to one that runs.
+
+    Attributes
+    ----------
+    active : bool
+        Whether it places tasks. Not before `start`, nor after it has retreated.
+    admission : Admission
+        Queues and ledger.
+    """
+
+    name = "supreme"
+    idempotent = True
+
+    def __init__(self) -> None:
+        self.active = False
+        self.admission = Admission(config.settings())
+
+    # --------------------------------------------------------------------------- begin and end
+    async def start(self, scheduler: Scheduler) -> None:
+        """Take over placement, if this distributed is one that we know."""
+        self._scheduler = scheduler
+        self._hands = Hands(scheduler)
+        self._demands = Demands(config.demands())
+        self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
+        self._ghosts = Ghosts(self.admission, self._hands)
+        self._decided: dict[Key, WorkerState] = {}
+        self._recalled: set[Key] = set()
+        self._fill_planned = False
+        try:
+            check(type(scheduler))
+        except IncompatibleDaskError as error:
+            log.warning("This distributed is not one that supreme-dask knows; plain Dask places: %s", error)
+            return
+        await self._hands.prepare(self._handlers())
+        meter = dumps(MeterPlugin())  # type: ignore[no-untyped-call]
+        await scheduler.register_worker_plugin(None, meter, name=MeterPlugin.name, idempotent=True)
+        # From here on nothing is awaited: the scheduler calls our hooks only after we return, and no event of
+        # the tasks that we take over may be missed.
+        for other in scheduler.plugins.values():
+            if isinstance(other, SupremePlugin) and other.active:
+                other._stop()
+        self._hands.install(self._replacements())
+        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
+        self._pulse.start()
+        self.active = True
+        self._take_stock()
+
+    async def close(self) -> None:
+        """Look after the queues no more: the scheduler goes down."""
+        if self.active:
+            self._pulse.stop()
+
+    def retreat(self, error: BaseException) -> None:
+        """Leave placement to plain Dask, because something here failed."""
+        if not self.active:
+            return
+        log.error("supreme-dask failed; plain Dask places from now on", exc_info=error)
+        self._hand_over()
+        self._hands.warn(f"supreme-dask failed: {error!r}; plain Dask places tasks from now on")
+
+    def _stop(self) -> None:
+        self.active = False
+        self._pulse.stop()
+        self._hands.uninstall()
+
+    def _hand_over(self) -> None:
+        self._stop()
+        scheduler = self._scheduler
+        for ts in scheduler.tasks.values():
+            if not ts.resource_restrictions:
+                self._hands.give_restrictions(ts, self._demands.as_dask(ts.key, scheduler.resources))
+        asyncio.get_running_loop().call_soon(self._hands.place_all)
+
+    def _replacements(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "is_rootish": _never,
+            "check_idle_saturated": self._hands.note_idle,
+            "decide_worker_non_rootish": self._or_stock("decide_worker_non_rootish", self._decide),
+            "stimulus_queue_slots_maybe_opened": self._or_stock("stimulus_queue_slots_maybe_opened", self._fill),
+            "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,
+            "_check_unrunnable_task_timeouts": _nobody,
+        }
+
+    def _handlers(self) -> dict[str, Callable[..., None]]:
+        return {
+            "long-running": self._long_running,
+            "steal-response": self._recall_answered,
+            "supreme-done": self._ghosts.done,
+            "supreme-hello": self._ghosts.metered,
+        }
+
+    def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:
+        stock = getattr(type(self._scheduler), name)
+
+        def call(*args: Any, **kwargs: Any) -> R:
+            try:
+                return ours(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
+                self.retreat(error)
+                return stock(self._scheduler, *args, **kwargs)  # type: ignore[no-any-return]
+
+        return call
+
+    @_safely
+    def _take_stock(self) -> None:
+        """Take over a scheduler that has workers and tasks already."""
+        scheduler = self._scheduler
+        for ws in scheduler.workers.values():
+            self._memory.join(ws)
+        for ts in scheduler.tasks.values():
+            if self._demands.is_annotated(ts):
+                self._read_demand(ts)
+        for ws in scheduler.workers.values():
+            self._occupy(ws)
+        waiting = [*scheduler.queued, *scheduler.unrunnable]
+        self._hands.release([ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)])
+
+    def _occupy(self, ws: WorkerState) -> None:
+        for ts in ws.has_what:
+            if ts.actor:
+                self.admission.keep_actor(ts.key, self._demands.of(ts) or Resources(), ws.address)
+        for ts in ws.processing:
+            self.admission.occupy(observe.task(ts, self._demands.of(ts)), ws.address, monotonic())
+            if ts in ws.long_running:
+                self.admission.secede(ts.key, keep_memory=False)
+        # Stock Dask sends more than fits. What has not started comes back; what has, the worker keeps.
+        self._carry_out(Recall(ws.address, [ts.key for ts in ws.processing if ts not in ws.long_running]))
+
+    # --------------------------------------------------------------------------------- deciding
+    def _decide(self, ts: TaskState) -> WorkerState | None:
+        """Return the worker of a task that is ready, or None to hold it."""
+        decided = self._decided.pop(ts.key, None)
+        if decided is not None or ts.state == "no-worker":
+            return decided
+        if ts.key in self._demands.errors:
+            self._fail_soon(ts.key, str(self._demands.errors[ts.key]))
+            return None
+        task = observe.task(ts, self._demands.of(ts))
+        address = self._ghosts.home(ts.key)
+        if address is not None and observe.may_run(self._scheduler, task, address):
+            # Its cancelled run is still going on there; the worker will take it up again.
+            self._ghosts.resume(ts.key)
+            return self._scheduler.workers[address]
+        return self._place_actor(ts, task.declared) if ts.actor else self._place(task)
+
+    def _place(self, task: Task) -> WorkerState | None:
+        while (address := self.admission.arrive(task, monotonic())) is not None:
+            if observe.is_running(self._scheduler, address):
+                return self._scheduler.workers[address]
+            # It is leaving, or paused, and nobody has told us yet.
+            self.admission.finish(task.key, None, monotonic())
+            self.admission.close_worker(address)
+        if self.admission.ledger.gained:
+            self._fill_soon()
+        return None
+
+    def _place_actor(self, ts: TaskState, declared: Resources | None) -> WorkerState | None:
+        where = self.admission.place_actor(observe.task(ts, declared), declared or Resources())
+        if isinstance(where, str):
+            return self._scheduler.workers[where]
+        self._fail_soon(ts.key, reasons.actor_refused(where))
+        return None
+
+    def _fill(self, *, stimulus_id: str = "") -> None:  # noqa: ARG002  (the scheduler passes it)
+        """Send waiting tasks to the workers that gained room."""
+        ledger = self.admission.ledger
+        if not ledger.gained:
+            return
+        # Closing one may let others gain.
+        while closed := [row for row in ledger.gained if not observe.is_running(self._scheduler, row.address)]:
+            for row in closed:
+                self.admission.close_worker(row.address)
+        placed = self.admission.fill(monotonic())
+        if placed:
+            workers = self._scheduler.workers
+            self._decided.update((key, workers[address]) for key, address in placed)
+            self._hands.place([key for key, _ in placed])
+
+    def _fill_soon(self) -> None:
+        if not self._fill_planned:
+            self._fill_planned = True
+            asyncio.get_running_loop().call_soon(self._fill_planned_now)
+
+    @_safely
+    def _fill_planned_now(self) -> None:
+        self._fill_planned = False
+        self._fill()
+
+    @_safely
+    def _tick(self) -> None:
+        if self not in self._scheduler.plugins.values():
+            log.warning("The plugin of supreme-dask was unregistered; plain Dask places from now on")
+            self._hand_over()
+            return
+        now = monotonic()
+        self._memory.look(self._scheduler.workers.values())
+        for instruction in self.admission.tick(now):
+            self._carry_out(instruction)
+        self._ghosts.audit(now)
+        self._fill()
+
+    def _carry_out(self, instruction: Instruction) -> None:
+        match instruction:
+            case Recall(address, keys):
+                self._recalled.update(keys)
+                self._hands.recall(address, keys)
+            case Warn(sentence):
+                self._hands.warn(sentence)
+            case Fail(keys, sentence):
+                for key in keys:
+                    self._hands.fail(key, TimeoutError(sentence))
+
+    def _fail_soon(self, key: Key, sentence: str) -> None:
+        # Not now: the scheduler is in the middle of a transition of this very task. A built-in error, because
+        # a client without this package could not read one of ours.
+        asyncio.get_running_loop().call_soon(self._fail_held, key, sentence)
+
+    @_safely
+    def _fail_held(self, key: Key, sentence: str) -> None:
+        ts = self._scheduler.tasks.get(key)
+        if ts is not None and ts.state == "no-worker":
+            self._hands.fail(key, ValueError(sentence))
+
+    # ----------------------------------------------------------------------------------- events
+    @_safely
+    def update_graph(
+        self,
+        scheduler: Scheduler,
+        *,
+        annotations: Mapping[str, Mapping[Key, Any]],
+        **_: Any,
+    ) -> None:
+        """Read what new tasks declare, before any of them moves."""
+        for key in annotations.get("resources", ()):
+            self._read_demand(scheduler.tasks[key])
+
+    @_safely
+    def transition(self, key: Key, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any) -> None:
+        """Keep queues and ledger true."""
+        if start == "processing":
+            if finish != "processing":
+                self._ended(key, finish, stimulus_id, told)
+        elif start in ("waiting", "no-worker"):
+            if finish not in ("waiting", "no-worker", "processing"):
+                self.admission.drop(key)
+        elif start == "memory" and key in self.admission.ledger.reservations:  # an actor
+            self.admission.finish(key, None, monotonic())
+        if finish == "forgotten":
+            self._demands.forget(key)
+
+    @_safely
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """Note a worker that joined; the scheduler asks for tasks for it right after."""
+        self._memory.join(scheduler.workers[worker])
+
+    @_safely
+    def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
+        """Forget a worker that is gone; its tasks have been decided anew before."""
+        self._ghosts.gone(worker)
+        self._memory.leave(worker)
+        self._fill_soon()
+
+    @_safely
+    def restart(self, scheduler: Scheduler) -> None:
+        """Forget tasks that the scheduler dropped without a word."""
+        for key in self.admission.queues.keys() - scheduler.tasks.keys():
+            self.admission.drop(key)
+
+    def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
+        """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
+        if ws.address in self.admission.ledger.rows:
+            self.admission.open_worker(ws.address)
+        return {}
+
+    def _ended(self, key: Key, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
+        reservation = self.admission.ledger.reservations.get(key)
+        ts = self._scheduler.tasks[key]
+        self._recalled.discard(key)
+        if ts.resource_restrictions:  # it was placed before we came
+            self._read_demand(ts)
+        if reservation is None or (finish == "memory" and ts.actor):
+            return
+        address = reservation.row.address
+        if finish == "memory":
+            measurement = observe.measurement(told.get("startstops", ()), told.get("metadata") or {}, ts)
+            self._hands.forget_measurement(ts)
+            self.admission.finish(key, measurement, monotonic())
+            ws = self._scheduler.workers.get(address)
+            if ws is not None:
+                self._memory.stored(ws, reservation.row)
+        elif self._may_still_run(address, finish, stimulus_id):
+            self._ghosts.add(address, key)
+        else:
+            self.admission.finish(key, None, monotonic())
+        # Not every caller of a transition looks at the queues afterwards.
+        if self.admission.ledger.gained and len(self.admission.queues):
+            self._fill_soon()
+
+    def _may_still_run(self, address: str, finish: str, stimulus_id: str) -> bool:
+        return (
+            finish in ("released", "waiting", "forgotten")
+            and address in self._scheduler.workers
+            and not stimulus_id.startswith(_LEFT_BY_ITSELF)
+            and self._ghosts.can_tell(address)
+        )
+
+    def _read_demand(self, ts: TaskState) -> None:
+        self._demands.read(ts)
+        self._hands.take_restrictions(ts)
+
+    # --------------------------------------------------------------------- messages of workers
+    def _long_running(self, *, key: Key, worker: str, run_id: int, **told: Any) -> None:
+        """Give back the thread of a task that seceded, before the stock handler looks for waiting ones."""
+        self._secede(key, worker, run_id)
+        self._scheduler.handle_long_running(key=key, worker=worker, run_id=run_id, **told)
+
+    @_safely
+    def _secede(self, key: Key, worker: str, run_id: int) -> None:
+        ts = self._scheduler.tasks.get(key)
+        reservation = self.admission.ledger.reservations.get(key)
+        if ts is None or reservation is None or ts.run_id != run_id or reservation.row.address != worker:
+            return
+        # What it declared stays reserved. What was guessed must not keep the tasks that it waits for from
+        # running: from now on its worker's heartbeats tell what it takes.
+        declared = self._demands.of(ts)
+        self.admission.secede(key, keep_memory=declared is not None and MEMORY in declared)
+
+    @_safely
+    def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
+        if key in self._recalled:
+            self._recalled.discard(key)
+            if state in _NOT_STARTED:
+                self._hands.recalled(key, worker)
+                self._fill_soon()
+
+
+def _never(_: TaskState) -> bool:
+    return False
+
+
+def _nobody(*_: Any, **__: Any) -> set[Key]:
+    return set()

@@ -1,0 +1,68 @@
+"""The only file that overrides distributed's worker, guarded by a check of what it overrides.
+
+One function runs every ordinary task in its thread; it is wrapped, once per process. Coroutines and actors run
+elsewhere, and are not measured. And one number is raised: how full a worker may be before it pauses.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache, partial
+from typing import Any
+
+import distributed.worker
+from distributed.worker import Worker
+from distributed.worker_state_machine import TaskState
+
+from supreme_dask.errors import IncompatibleDaskError
+from supreme_dask.worker.measure import Meter
+
+MEASURED_KEY = "supreme"
+"""Where a measurement is put into the metadata of a task, which travels with its result."""
+
+# Private names, so they are looked up when the meter is installed, not when this module is imported.
+_RUN = "_run_task_simple"
+_THREAD_STATE = "thread_state"
+_ARGUMENTS = ("task", "data", "time_delay")
+
+
+@cache
+def install_meter() -> Meter:
+    """Measure every task that this process runs from now on.
+
+    Raises
+    ------
+    IncompatibleDaskError
+        If this distributed runs tasks in another way.
+    """
+    stock = getattr(distributed.worker, _RUN, None)
+    found = tuple(inspect.signature(stock).parameters) if stock is not None else ()
+    if stock is None or found != _ARGUMENTS:
+        raise IncompatibleDaskError([f"worker.{_RUN} takes {found} instead of {_ARGUMENTS}"])
+    meter = Meter()
+
+    def run(task: Any, data: Any, time_delay: float) -> Any:
+        state = _running_task()
+        if state is None:
+            return stock(task, data, time_delay)
+        message, measured = meter.run(state.prefix, partial(stock, task, data, time_delay))
+        if measured is not None:
+            state.metadata[MEASURED_KEY] = measured
+        return message
+
+    setattr(distributed.worker, _RUN, run)
+    return meter
+
+
+def pause_late(worker: Worker, fraction: float) -> None:
+    """Do not pause a worker before its memory is filled to `fraction`: the scheduler counts what goes there."""
+    manager = worker.memory_manager
+    if manager.memory_pause_fraction is not False:
+        manager.memory_pause_fraction = max(manager.memory_pause_fraction, fraction)
+
+
+def _running_task() -> TaskState | None:
+    """Return the worker's state of the task that this thread runs."""
+    running: Any = getattr(distributed.worker, _THREAD_STATE)
+    worker: Worker = running.execution_state["worker"]
+    return worker.state.tasks.get(running.key)

@@ -1,0 +1,59 @@
+"""The worker plugin: measures tasks, and tells the scheduler when a cancelled one has really ended.
+
+The scheduler plugin sends it to every worker by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from dask.typing import Key
+from distributed.diagnostics.plugin import WorkerPlugin
+from distributed.worker import Worker
+
+from supreme_dask import config
+from supreme_dask.errors import IncompatibleDaskError
+from supreme_dask.worker.act import install_meter, pause_late
+
+log = logging.getLogger(__name__)
+
+_ENDED = (None, "released", "forgotten", "memory", "error")
+_WAS_DONE = ("memory", "released", "error", "forgotten", "missing")
+
+
+class MeterPlugin(WorkerPlugin):
+    """Our part of a worker."""
+
+    name = "supreme-meter"
+    idempotent = True
+
+    def setup(self, worker: Worker) -> None:
+        """Begin to measure, and tell the scheduler that it can rely on us."""
+        self._worker = worker
+        try:
+            install_meter()
+        except IncompatibleDaskError as error:
+            log.warning("Tasks are not measured on this worker: %s", error)
+        pause = config.pause()
+        if pause is not None:
+            pause_late(worker, pause)
+        worker.stream_handlers["supreme-audit"] = self._audit
+        worker.batched_send({"op": "supreme-hello"})
+
+    def transition(self, key: Key, start: str, finish: str, **_: Any) -> None:
+        """Tell the scheduler of a task that ended without a result."""
+        # `finish` is what was asked for: a task that is released while it executes is in fact `cancelled`,
+        # and a cancelled one that comes to its end goes to `memory` or `error`, but is in fact released.
+        asked = finish in ("released", "forgotten") and start not in _WAS_DONE
+        if (asked or start == "cancelled") and self._has_ended(key):
+            self._worker.batched_send({"op": "supreme-done", "key": key})
+
+    def _audit(self, *, key: Key) -> None:
+        """Answer whether a task has ended: the message that said so may have been lost."""
+        if self._has_ended(key):
+            self._worker.batched_send({"op": "supreme-done", "key": key})
+
+    def _has_ended(self, key: Key) -> bool:
+        task = self._worker.state.tasks.get(key)
+        return task is None or task.state in _ENDED

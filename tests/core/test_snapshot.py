@@ -1,0 +1,31 @@
+"""A snapshot says what the ledger holds, and does not change with it."""
+
+from __future__ import annotations
+
+from supreme_dask.core.admission import Admission
+from supreme_dask.core.resources import Resources
+from supreme_dask.core.shapes import Task
+
+GIB = 1 << 30
+
+
+def test_it_shows_what_is_free_and_who_waits():
+    admission = Admission()
+    admission.add_worker("w", "host", 2, {"cpu": 2000, "memory": 4 * GIB})
+    demand = Resources.parse({"memory": "3 GiB"})
+    for name in ("a", "b"):
+        admission.arrive(Task(name, "load", (0, 0, 0), demand), now=0.0)
+    snapshot = admission.snapshot()
+    (worker,) = snapshot.workers
+    (waiting,) = snapshot.waiting
+    assert (worker.running, worker.free["memory"], worker.allocated["cpu"]) == (1, 1 * GIB, 1000)
+    assert (waiting.type, waiting.count, waiting.demand["memory"]) == ("load", 1, 3 * GIB)
+
+
+def test_it_does_not_change_with_the_ledger():
+    admission = Admission()
+    admission.add_worker("w", "host", 2, {"cpu": 2000, "memory": 4 * GIB})
+    before = admission.snapshot()
+    admission.arrive(Task("a", "load", (0, 0, 0), Resources.parse({"memory": "3 GiB"})), now=0.0)
+    assert before.workers[0].free["memory"] == 4 * GIB
+    assert admission.snapshot() != before
