@@ -117,6 +117,8 @@ def test_processes_find_each_other_by_the_name_of_the_system(url, start):
     )
     with supreme_dask.connect(url, system="blue", wait=60) as client:
         assert client.submit(sum, [1, 2]).result(timeout=60) == 3
+    with supreme_dask.SupremeOrchestrator(url, system="blue") as orchestrator:
+        assert orchestrator.submit(sum, [1, 2]).result(timeout=60) == 3
     shown = CliRunner().invoke(main, ["nodes", "--store", url, "--system", "blue"])
     assert shown.exit_code == 0, shown.output
     assert "scheduler" in shown.output
