@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.revisions import Content, encode
-from supreme_dask.errors import DocumentError, LimitError
+from supreme_dask.errors import DemandError, DocumentError, LimitError
 
 MOST_BYTES = 64 * 1024
+
+_CORE_FIELDS = ("cpu", "memory", "count", "resources")
 
 _COUNT = {"type": "integer", "minimum": 0}
 _AMOUNT = {
@@ -77,9 +81,22 @@ def check(document: str, kind: str, content: Content) -> None:
         return
     found = Draft202012Validator(SCHEMAS[kind]).iter_errors(content)
     problems = [f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)]
+    if kind == "groups" and not problems:
+        problems = _group_problems(content)
     if problems:
         raise DocumentError(document, problems)
     _check_size(document, content)
+
+
+def _group_problems(content: Mapping[str, Any]) -> list[str]:
+    """Return what of worker groups only their own type can tell: amounts that are none."""
+    problems = []
+    for name, fields in content.items():
+        try:
+            WorkerGroup(str(name), **{field: fields[field] for field in _CORE_FIELDS if field in fields})
+        except DemandError as error:
+            problems.append(f"$.{name}: {error}")
+    return problems
 
 
 def _check_size(document: str, content: Content) -> None:

@@ -245,6 +245,7 @@ def test_systems_do_not_see_each_other(on):
         ("policy/x", [], r"\$: \[\] is not of type 'object'"),
         ("groups/x", {"small": {"cpu": 0}}, r"\$\.small\.cpu: 0 is less than or equal to"),
         ("groups/x", {"small": {"cores": 2}}, r"\$\.small: .*'cores' was unexpected"),
+        ("groups/x", {"small": {"memory": "4 parsecs"}}, r"\$\.small: .*parsecs"),
         ("settings/x", {"Patience": 1}, r"\$: 'Patience' does not match"),
     ],
 )
