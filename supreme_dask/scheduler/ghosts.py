@@ -49,6 +49,8 @@ class Ghosts:
         self._admission.abandon(key)
         self._asked[address, key] = monotonic()
         self._homes[key] = address
+        # It may have ended a moment ago, and its result be on the way: then nothing more would be said of it.
+        self._ask(address, key)
 
     def home(self, key: Key) -> str | None:
         """Return the worker on which the ghost of a task runs."""
@@ -78,4 +80,7 @@ class Ghosts:
         for (address, key), since in self._asked.items():
             if now - since > _AUDIT:
                 self._asked[address, key] = now
-                self._hands.ask(address, {"op": "supreme-audit", "key": key})
+                self._ask(address, key)
+
+    def _ask(self, address: str, key: Key) -> None:
+        self._hands.ask(address, {"op": "supreme-audit", "key": key})
