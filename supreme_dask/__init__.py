@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
     from supreme_dask.engines.base import ResourceProfile as ResourceProfile
     from supreme_dask.engines.function import engine as engine
+    from supreme_dask.orchestrator.connection import connect as connect
     from supreme_dask.orchestrator.submission import SupremeOrchestrator as SupremeOrchestrator
     from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
 
@@ -23,6 +24,7 @@ _HOMES = {
     "SupremeOrchestrator": "orchestrator.submission",
     "SupremePlugin": "scheduler.plugin",
     "WorkerGroup": "core.groups",
+    "connect": "orchestrator.connection",
     "engine": "engines.function",
 }
 
@@ -33,6 +35,7 @@ __all__ = [
     "SupremeOrchestrator",
     "SupremePlugin",
     "WorkerGroup",
+    "connect",
     "engine",
 ]
 

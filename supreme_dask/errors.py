@@ -21,7 +21,12 @@
         ├── StoreUnavailableError (ConnectionError) the world's: nothing was written; try later
         ├── StoreAccessError (PermissionError) the operator's: the store refuses who we are
         ├── StoreFullError (OSError)           the operator's: no space left for writes
-        └── StoreFormatError (RuntimeError)    the operator's: what is there was not written by this schema
+        ├── StoreFormatError (RuntimeError)    the operator's: what is there was not written by this schema
+        ├── DocumentError (ValueError)         the caller's: a document that its schema does not allow
+        ├── NotPublishedError (LookupError)    the caller's: a document, revision or tag that is not there
+        ├── PublishConflictError (RuntimeError) the world's: somebody else was faster; nothing was published
+        ├── NoSchedulerError (LookupError)     the world's: no scheduler of that system is registered
+        └── BlobError (OSError)                the world's: a large thing is gone or not what was written
 """
 
 from __future__ import annotations
@@ -321,6 +326,86 @@ class StoreFormatError(StoreError, RuntimeError):
     def __init__(self, store: str, problem: str) -> None:
         super().__init__(f"{store}: {problem}")
         self.store = store
+
+
+class DocumentError(StoreError, ValueError):
+    """A document that its schema does not allow. Nothing was published.
+
+    Attributes
+    ----------
+    document : str
+        Name of the document.
+    problems : list of str
+        One per offence: the JSON path and the reason.
+    """
+
+    def __init__(self, document: str, problems: list[str]) -> None:
+        super().__init__(f"{document} was not published: {'; '.join(problems)}")
+        self.document = document
+        self.problems = problems
+
+
+class NotPublishedError(StoreError, LookupError):
+    """A document, a revision of one, or a tag that is not there.
+
+    Attributes
+    ----------
+    what : str
+        What was asked for.
+    known : list of str
+        What is there instead.
+    """
+
+    def __init__(self, what: str, known: list[str]) -> None:
+        super().__init__(f"there is no {what}; there is: {', '.join(known) or 'nothing'}")
+        self.what = what
+        self.known = known
+
+
+class PublishConflictError(StoreError, RuntimeError):
+    """A document was published by somebody else in between: read it again, then decide.
+
+    Attributes
+    ----------
+    document : str
+        Name of the document; several, with commas, if they were to be published together.
+    """
+
+    def __init__(self, document: str, problem: str, done: str = "") -> None:
+        super().__init__(f"{document}: {problem}; {done or _NOTHING}")
+        self.document = document
+
+
+class NoSchedulerError(StoreError, LookupError):
+    """No scheduler of the system is registered.
+
+    Attributes
+    ----------
+    system : str
+        Name of the system.
+    """
+
+    def __init__(self, store: str, system: str, known: list[str]) -> None:
+        others = f"registered are schedulers of: {', '.join(known)}" if known else "no system has one"
+        super().__init__(f"{store}: no scheduler of system {system!r} is registered; {others}")
+        self.system = system
+
+
+class BlobError(StoreError, OSError):
+    """A large thing cannot be had as it was written.
+
+    Attributes
+    ----------
+    name : str
+        Name of the blob.
+    """
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"blob {name!r}: {problem}")
+        self.name = name
+
+
+_NOTHING = "nothing was published, read it again"
 
 
 def _shown(value: object) -> str:

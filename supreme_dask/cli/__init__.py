@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import click
 
+from supreme_dask.cli.documents import group
+from supreme_dask.cli.nodes import nodes
+from supreme_dask.cli.rollback import rollback, tag
+from supreme_dask.cli.store import store
 from supreme_dask.cli.up import up
+from supreme_dask.cli.worker import worker
 
 
 @click.group(name="supreme")
@@ -12,4 +17,8 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-main.add_command(up)
+for command in (nodes, rollback, store, tag, up, worker):
+    main.add_command(command)
+main.add_command(group("policy", "Policies: when to add and remove workers."))
+main.add_command(group("groups", "Worker groups: which workers there can be."))
+main.add_command(group("settings", "Settings of a system."))

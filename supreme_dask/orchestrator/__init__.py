@@ -1,1 +1,1 @@
-"""The user's process: submit engines (`submission`), many of them in one message (`batching`)."""
+"""The user's process: find a system (`connection`), submit engines (`submission`), in batches (`batching`)."""

@@ -13,6 +13,8 @@ from supreme_dask import extensions
 from supreme_dask.core.resources import Resources
 from supreme_dask.engines.base import BaseSupremeEngine
 from supreme_dask.orchestrator.batching import submitter
+from supreme_dask.orchestrator.connection import scheduler_address
+from supreme_dask.stores import SCHEMES
 
 Work = BaseSupremeEngine | Callable[..., Any] | str
 """An engine, any function, or the name of an installed engine."""
@@ -27,9 +29,17 @@ class SupremeOrchestrator:
     Parameters
     ----------
     target
-        Address of a scheduler, a cluster, or a client. A client that is given is left open by `close`.
+        Address of a scheduler, of a store in which one is registered, a cluster, or a client. A client that is given
+        is left open by `close`.
+    system
+        Which of the systems that are registered in the store.
     options
         For the `distributed.Client` that is made otherwise, such as ``asynchronous`` or ``timeout``.
+
+    Raises
+    ------
+    NoSchedulerError
+        If a store is given and no scheduler of the system is registered in it.
 
     Attributes
     ----------
@@ -45,7 +55,9 @@ class SupremeOrchestrator:
     [1, 2, 3]
     """
 
-    def __init__(self, target: str | Cluster | Client, **options: Any) -> None:
+    def __init__(self, target: str | Cluster | Client, *, system: str = "default", **options: Any) -> None:
+        if isinstance(target, str) and target.partition("://")[0] in SCHEMES:
+            target = scheduler_address(target, system=system)
         self._owns_client = not isinstance(target, Client)
         self.client: Client = (
             target if isinstance(target, Client) else Client(target, **options)  # type: ignore[no-untyped-call]

@@ -1,0 +1,168 @@
+"""``dask supreme policy`` and ``groups``: publish documents, look back, go back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import IO, Any, TypeVar
+
+import click
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from supreme_dask.cli.system import System, author, of_system
+from supreme_dask.core.revisions import Difference, DocumentRevision
+from supreme_dask.stores import Store
+from supreme_dask.stores.documents import Documents
+
+_T = TypeVar("_T")
+
+_NAME = click.option("--name", default="default", show_default=True, help="Of several, which one.")
+_WHY = click.option("-m", "--message", "why", default="", help="Why; kept with the revision.")
+_NUMBER = click.IntRange(min=1)
+
+
+def group(kind: str, title: str) -> click.Group:
+    """Return the commands for one kind of document."""
+    commands = click.Group(kind, help=title)
+    for command in (_show(kind), _apply(kind), _history(kind), _diff(kind), _rollback(kind)):
+        commands.add_command(command)
+    return commands
+
+
+def on_documents(store: str, system: str, story: Callable[[Documents], Awaitable[_T]]) -> _T:
+    """Return what a story comes to with the documents of a system."""
+
+    async def told(opened: Store) -> _T:
+        return await story(Documents(opened, system))
+
+    return System(store, system).run(told)
+
+
+def moment(seconds: float) -> str:
+    """Return a time as people write it, in their own zone."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _show(kind: str) -> click.Command:
+    @click.command("show")
+    @of_system
+    @_NAME
+    @click.option("--revision", type=_NUMBER, help="An earlier one.")
+    def show(store: str, system: str, name: str, revision: int | None) -> None:
+        """Print the document, as YAML that `apply` takes."""
+
+        async def story(documents: Documents) -> DocumentRevision:
+            document = f"{kind}/{name}"
+            return await (documents.read(document, revision) if revision else documents.newest(document))
+
+        found = on_documents(store, system, story)
+        click.echo(f"# {kind}/{name} of system {system}, {_described(found)}")
+        click.echo("# it was removed\n" if found.content is None else _as_yaml(found.content), nl=False)
+
+    return show
+
+
+def _apply(kind: str) -> click.Command:
+    @click.command("apply")
+    @of_system
+    @_NAME
+    @_WHY
+    @click.option("--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision.")
+    @click.argument("file", type=click.File())
+    def apply(store: str, system: str, name: str, why: str, expected: int | None, file: IO[str]) -> None:
+        """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""
+        content = _parsed(file)
+
+        async def story(documents: Documents) -> DocumentRevision:
+            document = f"{kind}/{name}"
+            return await documents.publish(document, content, author=author(), why=why, expected=expected)
+
+        click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
+
+    return apply
+
+
+def _history(kind: str) -> click.Command:
+    @click.command("history")
+    @of_system
+    @_NAME
+    def history(store: str, system: str, name: str) -> None:
+        """List the revisions that are kept."""
+
+        async def story(documents: Documents) -> tuple[DocumentRevision, ...]:
+            await documents.newest(f"{kind}/{name}")
+            return await documents.history(f"{kind}/{name}")
+
+        table = Table("revision", "when", "who", "why", "content", title=f"{kind}/{name} of system {system}")
+        for one in on_documents(store, system, story):
+            table.add_row(str(one.number), moment(one.time), one.author, one.why, _origin(one))
+        Console().print(table)
+
+    return history
+
+
+def _diff(kind: str) -> click.Command:
+    @click.command("diff")
+    @of_system
+    @_NAME
+    @click.argument("before", type=_NUMBER)
+    @click.argument("after", type=_NUMBER, required=False)
+    def diff(store: str, system: str, name: str, before: int, after: int | None) -> None:
+        """Print in what revision AFTER, or the newest, differs from revision BEFORE."""
+
+        async def story(documents: Documents) -> tuple[Difference, ...]:
+            document = f"{kind}/{name}"
+            number = after or (await documents.newest(document)).number
+            return await documents.difference(document, before, number)
+
+        for difference in on_documents(store, system, story):
+            click.echo(str(difference))
+
+    return diff
+
+
+def _rollback(kind: str) -> click.Command:
+    @click.command("rollback")
+    @of_system
+    @_NAME
+    @_WHY
+    @click.argument("revision", type=_NUMBER)
+    def rollback(store: str, system: str, name: str, why: str, revision: int) -> None:
+        """Publish the content of an earlier REVISION again."""
+
+        async def story(documents: Documents) -> DocumentRevision:
+            return await documents.roll_back(f"{kind}/{name}", revision, author=author(), why=why)
+
+        click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
+
+    return rollback
+
+
+def _parsed(file: IO[str]) -> Any:
+    """Return the document in a file; JSON is YAML too."""
+    try:
+        content = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise click.ClickException(f"{file.name} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise click.ClickException(f"{file.name} holds no document: names with values were expected")
+    return content
+
+
+def _as_yaml(content: Any) -> str:
+    return str(yaml.safe_dump(json.loads(json.dumps(content)), sort_keys=True, allow_unicode=True))
+
+
+def _described(revision: DocumentRevision) -> str:
+    why = f": {revision.why}" if revision.why else ""
+    origin = f" (content of revision {revision.rollback_of})" if revision.rollback_of else ""
+    return f"revision {revision.number}{origin} by {revision.author}, {moment(revision.time)}{why}"
+
+
+def _origin(revision: DocumentRevision) -> str:
+    if revision.rollback_of:
+        return f"that of revision {revision.rollback_of}"
+    return "removed" if revision.content is None else revision.content_hash[:12]

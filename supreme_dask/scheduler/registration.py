@@ -1,0 +1,51 @@
+"""The scheduler's entry in the registry."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from distributed import Scheduler
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from supreme_dask.stores.registry import Node, Registration
+
+
+class SchedulerRegistration(SchedulerPlugin):
+    """Keeps a scheduler registered, so that workers and clients find it by the name of its system.
+
+    Parameters are those of `Registration`; `labels` say where it is, such as ``{"zone": "a"}``.
+    """
+
+    name = "supreme-registration"
+    idempotent = True
+
+    def __init__(
+        self,
+        store: str,
+        system: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        epoch: int = 0,
+        ttl: int = 15,
+    ) -> None:
+        self._store = store
+        self._system = system
+        self._labels = dict(labels or {})
+        self._epoch = epoch
+        self._ttl = ttl
+        self._registration: Registration | None = None
+
+    async def start(self, scheduler: Scheduler) -> None:
+        """Begin; the scheduler listens by now."""
+        facts = {"pid": os.getpid(), "host": platform.node(), "distributed": version("distributed")}
+        node = Node("scheduler", scheduler.id, scheduler.address, self._epoch, self._labels, facts)
+        self._registration = Registration(self._store, self._system, node, ttl=self._ttl)
+        self._registration.start()
+
+    async def close(self) -> None:
+        """Leave."""
+        if self._registration is not None:
+            await self._registration.stop()

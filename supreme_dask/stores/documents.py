@@ -1,0 +1,403 @@
+"""Versioned documents of a system: policies, worker groups, settings.
+
+A document is named by its kind and a name of its own, such as ``policy/default``. Its revisions are keys that
+never change, and a head that says which is the newest; publishing moves the head by compare-and-swap. So of
+two who publish at once exactly one wins, and nothing depends on what the store has compacted. The newest
+revisions are kept, and those that a tag names.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+
+from supreme_dask.core.revisions import (
+    Content,
+    Difference,
+    DocumentRevision,
+    Signature,
+    Tag,
+    current_at,
+    differences,
+    numbers_to_drop,
+    publish,
+    to_republish,
+)
+from supreme_dask.errors import AmbiguousWriteError, NotPublishedError, PublishConflictError, StoreFormatError
+from supreme_dask.stores.base import Store
+from supreme_dask.stores.follow import follow
+from supreme_dask.stores.layout import check_name, pack, prefix, unpack
+from supreme_dask.stores.limits import TRANSACTION_BYTES, TRANSACTION_PARTS
+from supreme_dask.stores.operations import Absent, Compare, Delete, ModRevisionIs, Operation, Put
+from supreme_dask.stores.schemas import check
+from supreme_dask.stores.values import KeyValue, Refused
+
+log = logging.getLogger(__name__)
+
+_LEAST_KEPT = 2  # a tag names heads: whoever publishes at that moment must not drop one of them
+_MOST_DROPPED = 2  # by one publication: it also catches up after a tag was deleted
+_MARGIN = 256  # bytes that a store adds to each key, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A revision and the document that it is of."""
+
+    document: str
+    revision: DocumentRevision
+
+
+class Documents:
+    """The documents of one system.
+
+    Parameters
+    ----------
+    store
+        Open.
+    keep
+        Newest revisions of each document that are kept in any case.
+    now
+        Clock, in seconds since 1970 (UTC).
+
+    Examples
+    --------
+    >>> async def raise_threshold(store):
+    ...     documents = Documents(store, "blue")
+    ...     policy = {"high_cpu": {"threshold": 90, "action": "add_node"}}
+    ...     await documents.publish("policy/default", policy, author="ann", why="fewer workers at night")
+    """
+
+    def __init__(self, store: Store, system: str, *, keep: int = 50, now: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._system = system
+        self._keep = max(keep, _LEAST_KEPT)
+        self._now = now
+        self._heads = prefix(system, "heads")
+        self._revisions = prefix(system, "revisions")
+        self._tags = prefix(system, "tags")
+
+    async def publish(
+        self, document: str, content: Content, *, author: str, why: str = "", expected: int | None = None
+    ) -> DocumentRevision:
+        """Make `content` the newest revision of a document; None removes the document.
+
+        Parameters
+        ----------
+        expected
+            Number of the newest revision as the author knows it, 0 for none; None: whatever it is now.
+
+        Raises
+        ------
+        DocumentError
+            If its schema does not allow it.
+        PublishConflictError
+            If somebody else published in between.
+        """
+        kind, _, _ = document.partition("/")
+        check(document, kind, content)
+        return await self._add(document, content, Signature(author, why, self._now()), expected)
+
+    async def roll_back(
+        self, document: str, to: int, *, author: str, why: str = "", expected: int | None = None
+    ) -> DocumentRevision:
+        """Publish the content of an earlier revision again.
+
+        Raises
+        ------
+        NotPublishedError
+            If there is no such revision, or it is no longer kept.
+        PublishConflictError
+            If somebody else published in between.
+        """
+        earlier = await self.read(document, to)
+        signature = Signature(author, why, self._now())
+        return await self._add(document, earlier.content, signature, expected, rollback_of=to)
+
+    async def newest(self, document: str) -> DocumentRevision:
+        """Return the newest revision of a document, or raise `NotPublishedError`."""
+        while True:
+            head = await self._head(document)
+            if head is None:
+                raise NotPublishedError(f"document {document!r}", sorted(await self.names()))
+            found = await self._find(document, head.number)
+            if found is not None:
+                return found
+            log.debug("Revision %d of %s was dropped while it was read", head.number, document)
+
+    async def read(self, document: str, number: int) -> DocumentRevision:
+        """Return one revision of a document, or raise `NotPublishedError`."""
+        found = await self._find(document, number)
+        if found is None:
+            known = [str(one.number) for one in await self.history(document)]
+            raise NotPublishedError(f"revision {number} of {document!r}", known)
+        return found
+
+    async def history(self, document: str) -> tuple[DocumentRevision, ...]:
+        """Return the revisions of a document that are kept, oldest first."""
+        listing = await self._store.list(self._revision_key(document))
+        return tuple(self._revision(kv) for kv in listing.items)
+
+    async def difference(self, document: str, before: int, after: int) -> tuple[Difference, ...]:
+        """Return in what two revisions of a document differ."""
+        one, other = await self.read(document, before), await self.read(document, after)
+        return differences(one.content, other.content)
+
+    async def names(self) -> dict[str, int]:
+        """Return the number of the newest revision of every document, removed ones included."""
+        listing = await self._store.list(self._heads)
+        return {head.document: head.number for head in map(self._read_head, listing.items)}
+
+    async def follow(self) -> AsyncGenerator[Published]:
+        """Deliver the newest revision of every document, then each that is published, until the store closes.
+
+        A follower that falls behind may miss revisions between, never the newest one.
+        """
+        async with aclosing(follow(self._store, self._heads)) as changes:
+            async for change in changes:
+                for kv in filter(None, (event.kv for event in change.events)):
+                    head = self._read_head(kv)
+                    revision = await self._find(head.document, head.number)
+                    if revision is not None:  # else it was dropped, so newer ones are on their way to us
+                        yield Published(head.document, revision)
+
+    async def tag(self, name: str, *, author: str) -> Tag:
+        """Give a name to how all documents are now; a name can be given once.
+
+        Raises
+        ------
+        PublishConflictError
+            If the name is taken, or a document was published in between.
+        """
+        listing = await self._store.list(self._heads)
+        heads = [self._read_head(kv) for kv in listing.items]
+        tag = Tag(check_name(name), {head.document: head.number for head in heads}, author, self._now())
+        key = self._tags + name
+        compares: list[Compare] = [Absent(key)]
+        compares += [ModRevisionIs(kv.key, kv.mod_revision) for kv in listing.items]
+        outcome = await self._store.transact(compares, (Put(key, pack(asdict(tag))),))
+        if isinstance(outcome, Refused):
+            taken = key in outcome.current
+            problem = "there is one of that name" if taken else "a document was published in between"
+            raise PublishConflictError(f"tag {name!r}", problem, "take another name" if taken else "tag again")
+        return tag
+
+    async def untag(self, name: str) -> None:
+        """Forget a tag. What only it held is dropped when its document is published next."""
+        await self._store.delete(self._tags + check_name(name))
+
+    async def tags(self) -> dict[str, Tag]:
+        """Return the tags by name."""
+        listing = await self._store.list(self._tags)
+        tags = map(self._read_tag, listing.items)
+        return {tag.name: tag for tag in tags}
+
+    async def roll_back_all(self, to: float | str, *, author: str, why: str = "") -> dict[str, DocumentRevision]:
+        """Return all documents to how they were at a time (seconds since 1970) or a tag.
+
+        Documents that came later are removed; those that are as they were are left alone. Up to 25 changed
+        documents of 1 MiB together are one transaction, which happens whole or not at all. Beyond, there are
+        several: if somebody publishes one of the documents meanwhile, the error says which were returned
+        before. To finish, roll back to the same time or tag again.
+
+        Returns
+        -------
+        dict
+            The new revisions by document.
+
+        Raises
+        ------
+        NotPublishedError
+            If there is no such tag, or a revision is no longer kept.
+        PublishConflictError
+            If somebody else published one of the documents in between.
+        """
+        listing = await self._store.list(self._heads)
+        heads = {head.document: head for head in map(self._read_head, listing.items)}
+        newest = {document: await self.read(document, head.number) for document, head in heads.items()}
+        wanted = await self._wanted(to, tuple(heads))
+        signature = Signature(author, why, self._now())
+        steps = []
+        for document, then in to_republish(newest, wanted).items():
+            revision = publish(
+                newest[document],
+                then.content if then else None,
+                signature,
+                rollback_of=then.number if then else 0,
+            )
+            steps.append(await self._step(document, heads[document], revision))
+        await self._commit_in_parts(steps)
+        return {step.document: step.revision for step in steps}
+
+    async def _add(
+        self,
+        document: str,
+        content: Content,
+        signature: Signature,
+        expected: int | None,
+        *,
+        rollback_of: int = 0,
+    ) -> DocumentRevision:
+        head = await self._head(document)
+        number = head.number if head else 0
+        if expected is not None and expected != number:
+            raise PublishConflictError(document, _stale(expected, number))
+        before = await self._find(document, number) if number else None
+        if number and before is None:
+            raise PublishConflictError(document, f"revision {number} was followed by many others meanwhile")
+        revision = publish(before, content, signature, rollback_of=rollback_of)
+        await self._commit([await self._step(document, head, revision)])
+        return revision
+
+    async def _wanted(self, to: float | str, names: Sequence[str]) -> dict[str, DocumentRevision | None]:
+        if isinstance(to, str):
+            tags = await self.tags()
+            if to not in tags:
+                raise NotPublishedError(f"tag {to!r}", sorted(tags))
+            return {name: await self.read(name, number) for name, number in tags[to].revisions.items()}
+        return {name: await self._held(name, to) for name in names}
+
+    async def _held(self, document: str, moment: float) -> DocumentRevision | None:
+        history = await self.history(document)
+        held = current_at(history, moment)
+        if history[0].number > 1 and held is None:
+            raise NotPublishedError(f"revision of {document!r} that held then", [f"{one.number}" for one in history])
+        if held is not None and self._gap_after(history, held):
+            raise NotPublishedError(
+                f"certain revision of {document!r} for that time", [f"{one.number}" for one in history]
+            )
+        return held
+
+    @staticmethod
+    def _gap_after(history: Sequence[DocumentRevision], held: DocumentRevision) -> bool:
+        """Return whether revisions right after this one were dropped: one of them may have held later."""
+        following = next((one for one in history if one.number > held.number), None)
+        return following is not None and following.number != held.number + 1
+
+    async def _step(self, document: str, head: _Head | None, revision: DocumentRevision) -> _Step:
+        dropped: tuple[int, ...] = ()
+        if revision.number > self._keep:
+            tags = await self.tags()
+            tagged = {tag.revisions.get(document, 0) for tag in tags.values()}
+            numbers = [one.number for one in await self.history(document)]
+            dropped = numbers_to_drop([*numbers, revision.number], keep=self._keep, tagged=tagged)
+        return _Step(document, head.mod_revision if head else 0, revision, dropped[:_MOST_DROPPED])
+
+    async def _commit_in_parts(self, steps: Sequence[_Step]) -> None:
+        done: list[str] = []
+        for part in self._parts(steps):
+            await self._commit(part, done)
+            done += [step.document for step in part]
+
+    def _parts(self, steps: Sequence[_Step]) -> list[list[_Step]]:
+        """Split steps into as few transactions as the limits of stores allow, in order."""
+        parts: list[list[_Step]] = []
+        count = size = 0
+        for step in steps:
+            operations = self._operations(step, "")
+            step_size = sum(len(one.key) + len(one.value) + _MARGIN for one in operations if isinstance(one, Put))
+            if not parts or count + len(operations) > TRANSACTION_PARTS or size + step_size > TRANSACTION_BYTES:
+                parts.append([])
+                count = size = 0
+            parts[-1].append(step)
+            count, size = count + len(operations), size + step_size
+        return parts
+
+    async def _commit(self, steps: Sequence[_Step], done: Sequence[str] = ()) -> None:
+        """Publish all steps in one transaction."""
+        identity = uuid.uuid4().hex
+        compares = [ModRevisionIs(self._heads + step.document, step.seen) for step in steps]
+        operations = [one for step in steps for one in self._operations(step, identity)]
+        try:
+            outcome = await self._store.transact(compares, operations)
+        except AmbiguousWriteError:
+            if not await self._was_written(steps[0], identity):
+                raise
+            return
+        if isinstance(outcome, Refused):
+            raise self._conflict(steps, outcome, done)
+
+    def _conflict(self, steps: Sequence[_Step], outcome: Refused, done: Sequence[str]) -> PublishConflictError:
+        heads = {key: self._read_head(kv).number for key, kv in outcome.current.items()}
+        moved = [step for step in steps if heads.get(self._heads + step.document, 0) != step.revision.number - 1]
+        problems = {_stale(step.revision.number - 1, heads.get(self._heads + step.document, 0)) for step in moved}
+        names = ", ".join(step.document for step in moved)
+        remedy = f"returned before that: {', '.join(done)}; roll back again to finish" if done else ""
+        return PublishConflictError(names, ", ".join(sorted(problems)), remedy)
+
+    async def _was_written(self, step: _Step, identity: str) -> bool:
+        """Return whether a transaction whose answer was lost has been applied."""
+        kv = await self._store.get(self._revision_key(step.document, step.revision.number))
+        return kv is not None and unpack(self._store.address, kv.key, kv.value).get("id") == identity
+
+    def _operations(self, step: _Step, identity: str) -> list[Operation]:
+        revision = step.revision
+        return [
+            Put(
+                self._revision_key(step.document, revision.number),
+                pack({"id": identity, "hash": revision.hash, "revision": revision.to_wire()}),
+            ),
+            Put(self._heads + step.document, pack({"number": revision.number, "hash": revision.hash})),
+            *(Delete(self._revision_key(step.document, number)) for number in step.dropped),
+        ]
+
+    async def _head(self, document: str) -> _Head | None:
+        for part in document.partition("/")[::2]:
+            check_name(part)
+        kv = await self._store.get(self._heads + document)
+        return self._read_head(kv) if kv else None
+
+    def _read_head(self, kv: KeyValue) -> _Head:
+        number = unpack(self._store.address, kv.key, kv.value).get("number")
+        if not isinstance(number, int):
+            raise StoreFormatError(self._store.address, f"{kv.key!r} does not name a revision")
+        return _Head(kv.key.removeprefix(self._heads), number, kv.mod_revision)
+
+    def _read_tag(self, kv: KeyValue) -> Tag:
+        try:
+            return Tag(**unpack(self._store.address, kv.key, kv.value))
+        except TypeError:
+            raise StoreFormatError(self._store.address, f"{kv.key!r} is not a whole tag") from None
+
+    async def _find(self, document: str, number: int) -> DocumentRevision | None:
+        kv = await self._store.get(self._revision_key(document, number))
+        return self._revision(kv) if kv else None
+
+    def _revision(self, kv: KeyValue) -> DocumentRevision:
+        record = unpack(self._store.address, kv.key, kv.value)
+        try:
+            revision = DocumentRevision.from_wire(record["revision"])
+        except (KeyError, TypeError):
+            raise StoreFormatError(self._store.address, f"{kv.key!r} is not a whole revision") from None
+        if revision.hash != record.get("hash"):
+            raise StoreFormatError(self._store.address, f"{kv.key!r} was altered: its hash is another")
+        return revision
+
+    def _revision_key(self, document: str, number: int | None = None) -> str:
+        return f"{self._revisions}{document}/" + ("" if number is None else f"{number:010d}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a head says, and the store's revision that put it."""
+
+    document: str
+    number: int
+    mod_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One document's part of a transaction: the head that was seen, what follows it, what it lets go of."""
+
+    document: str
+    seen: int
+    revision: DocumentRevision
+    dropped: tuple[int, ...]
+
+
+def _stale(seen: int, newest: int) -> str:
+    return f"based on revision {seen}, but the newest is revision {newest}"

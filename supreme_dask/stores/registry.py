@@ -1,0 +1,205 @@
+"""Who is there: the scheduler, the workers and the controllers of each system.
+
+Each process keeps one entry under a lease of its own, so it vanishes from the list when it dies, one to two
+times the time to live later. Nothing that computes waits for the store: while it is down, processes work on
+with whom they know, and they register again by themselves when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from supreme_dask.errors import LimitError, NoSchedulerError, StoreError, StoreFormatError
+from supreme_dask.stores import open_store
+from supreme_dask.stores.base import Store
+from supreme_dask.stores.follow import follow
+from supreme_dask.stores.layout import SYSTEMS, check_name, pack, prefix, unpack
+from supreme_dask.stores.values import KeyValue, Revision
+
+log = logging.getLogger(__name__)
+
+KINDS = ("scheduler", "worker", "controller")
+MOST_BYTES = 2048
+"""Of an entry: it says what stays as it is; measurements go elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A process of a system.
+
+    Attributes
+    ----------
+    kind : str
+        ``scheduler``, ``worker`` or ``controller``.
+    identity : str
+        Tells it from every other process, also from an earlier one at the same address.
+    address : str
+        Where it listens, as Dask writes it; empty for a controller that does not.
+    epoch : int
+        Of the scheduler's leadership; greater is later.
+    labels : mapping
+        Where it is and what it belongs to: ``zone``, ``region``, ``group``.
+    facts : mapping
+        What else does not change: threads, memory, versions.
+    since : int
+        Revision of the store at which it registered; filled in when it is read.
+    """
+
+    kind: str
+    identity: str
+    address: str
+    epoch: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    since: Revision = field(default=0, compare=False)
+
+
+class Registry:
+    """Reads who is registered in a system; `store` is open."""
+
+    def __init__(self, store: Store, system: str) -> None:
+        self._store = store
+        self._prefix = prefix(system, "nodes")
+
+    async def nodes(self) -> tuple[Node, ...]:
+        """Return who is there: controllers, scheduler, workers."""
+        listing = await self._store.list(self._prefix)
+        return tuple(_node(self._store, kv) for kv in listing.items)
+
+    async def follow(self) -> AsyncGenerator[tuple[Node, ...]]:
+        """Deliver who is there, now and after each change, until the store closes."""
+        known: dict[str, Node] = {}
+        async with aclosing(follow(self._store, self._prefix)) as changes:
+            async for change in changes:
+                for event in change.events:
+                    known.pop(event.key, None)
+                    if event.kv is not None:
+                        known[event.key] = _node(self._store, event.kv)
+                yield tuple(known[key] for key in sorted(known))
+
+
+async def find_scheduler(store: Store, system: str, *, wait: float = 0) -> Node:
+    """Return the scheduler of a system; of several, the one of the latest epoch that came last.
+
+    Parameters
+    ----------
+    wait
+        Seconds to wait for one to register.
+
+    Raises
+    ------
+    NoSchedulerError
+        If none is registered; the message names the systems that have one.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait), aclosing(Registry(store, system).follow()) as lists:
+            async for nodes in lists:
+                if (found := _latest_scheduler(nodes)) is not None:
+                    return found
+    # With no time to wait, the list may not have come yet.
+    found = _latest_scheduler(await Registry(store, system).nodes())
+    if found is None:
+        raise NoSchedulerError(store.address, system, await systems(store))
+    return found
+
+
+async def systems(store: Store) -> list[str]:
+    """Return the systems that have a scheduler."""
+    listing = await store.list(SYSTEMS)
+    keys = (kv.key.split("/") for kv in listing.items)
+    return sorted({parts[1] for parts in keys if parts[2:4] == ["nodes", "scheduler"]})
+
+
+class Registration:
+    """Keeps a process registered, whatever happens to the store.
+
+    Parameters
+    ----------
+    url
+        Address of the store.
+    ttl
+        Seconds after which it vanishes if this process dies, at least.
+
+    Raises
+    ------
+    StoreAddressError, MissingExtraError
+        If the address names no store that can be used here.
+    LimitError
+        If the entry is too large, or a name is none.
+    """
+
+    def __init__(self, url: str, system: str, node: Node, *, ttl: int = 15) -> None:
+        open_store(url)  # a mistake in the address will not go away by waiting: better said at the start
+        self.node = node
+        self._url = url
+        self._ttl = ttl
+        self._value = pack(asdict(node))
+        if len(self._value) > MOST_BYTES:
+            raise LimitError(f"entry of {len(self._value)} bytes", f"up to {MOST_BYTES}", "Leave out some facts.")
+        self._key = f"{prefix(system, 'nodes')}{node.kind}/{check_name(node.identity)}"
+        self._down = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, on the running event loop, and return at once."""
+        self._task = asyncio.create_task(self._run(), name="supreme-registration")
+
+    async def stop(self) -> None:
+        """Leave. Should the store not answer, the entry vanishes by itself."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with open_store(self._url) as store:
+                    await self._stay(store)
+            except (StoreError, OSError, TimeoutError) as error:
+                self._say_down(error)
+            await asyncio.sleep(self._ttl / 5)
+
+    async def _stay(self, store: Store) -> None:
+        """Register, and renew until that fails."""
+        async with asyncio.timeout(self._ttl):
+            lease = await store.grant(self._ttl)
+        try:
+            async with asyncio.timeout(self._ttl):
+                await store.put(self._key, self._value, lease=lease.id)
+            self._say_there()
+            while True:
+                await asyncio.sleep(lease.ttl / 5)
+                async with asyncio.timeout(self._ttl):
+                    await store.keep_alive(lease.id)
+        except asyncio.CancelledError:
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await store.revoke(lease.id)
+            raise
+
+    def _say_there(self) -> None:
+        log.info("%s registered as %s%s", self.node.identity, self._key, " again" if self._down else "")
+        self._down = False
+
+    def _say_down(self, error: Exception) -> None:
+        level = logging.DEBUG if self._down else logging.WARNING
+        log.log(level, "Not registered for now, work goes on: %s", str(error) or "no answer in time")
+        self._down = True
+
+
+def _latest_scheduler(nodes: tuple[Node, ...]) -> Node | None:
+    schedulers = (node for node in nodes if node.kind == "scheduler")
+    # One that died is listed until its lease ends; its successor may have the same epoch.
+    return max(schedulers, key=lambda node: (node.epoch, node.since), default=None)
+
+
+def _node(store: Store, kv: KeyValue) -> Node:
+    try:
+        return Node(**{**unpack(store.address, kv.key, kv.value), "since": kv.create_revision})
+    except TypeError:
+        raise StoreFormatError(store.address, f"{kv.key!r} is not a whole entry of the registry") from None
