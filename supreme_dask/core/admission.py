@@ -257,6 +257,8 @@ class Admission:
             need = _everything(shape, row)
         else:
             need = placement.with_inputs(shape.rest if shape.short else shape.need, inputs, row)
+            if inputs is not None:
+                need = placement.cut(need, row)
         self.ledger.reserve(key, row, need, shape)
         shape.since = row.progress = now
         if row.promise is not None and row.promise.shape is shape:

@@ -58,7 +58,7 @@ def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
         if not ledger.could_fit(row, shape.need) or _has_room_somewhere(ledger, shape, inputs):
             return False
         # It takes a whole worker, and its inputs are where it may not run: it must run some time.
-        need = tuple((axis, min(amount, row.capacity[axis])) for axis, amount in need)
+        need = cut(need, row)
     return ledger.fits(row, need, shape)
 
 
@@ -71,6 +71,11 @@ def with_inputs(need: Need, inputs: Inputs | None, row: Row) -> Need:
     if MEMORY_AXIS in amounts:  # a task of unknown size takes all there is anyway
         amounts[MEMORY_AXIS] += missing
     return tuple(sorted(amounts.items()))
+
+
+def cut(need: Need, row: Row) -> Need:
+    """Return `need`, or what the row has where that is less."""
+    return tuple((axis, min(amount, row.capacity[axis])) for axis, amount in need)
 
 
 def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:

@@ -165,3 +165,9 @@ def test_a_task_cancelled_twice_on_one_worker_holds_its_place_once():
         admission.abandon("again")
     admission.ledger.settle("w0", "again")
     assert free_memory(admission, "w0") == 4 * GiB
+
+
+def test_a_task_that_takes_a_whole_worker_takes_no_more_whatever_it_fetches():
+    admission = cluster(4)
+    assert admission.arrive(task("whole", 4, inputs=stored(1, "elsewhere")), 0.0) == "w0"
+    assert free_memory(admission, "w0") == 0
