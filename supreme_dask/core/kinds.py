@@ -143,9 +143,10 @@ class Kinds:
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
         estimate = kind.profile.memory(shape.size)
-        if estimate is None and (kind.profile.count or kind.assumed):
-            # It ran, and nobody measured it: its worker has no meter; or it cannot run alone. Assume the share
-            # of one thread, as the size of Dask workers commonly is chosen.
+        if estimate is None and (kind.profile.count or kind.assumed or shape.declared):
+            # It ran, and nobody measured it: its worker has no meter. Or it cannot run alone. Or its user says
+            # what it needs, and that memory matters less. Assume the share of one thread, as the size of Dask
+            # workers commonly is chosen.
             return min((row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None)
         return None if estimate is None else self._cut(1, _coarse(estimate))
 

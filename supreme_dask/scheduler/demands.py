@@ -42,8 +42,8 @@ class Demands:
             self._declared[ts.key] = self._interned.setdefault(demand, demand)
 
     def is_annotated(self, ts: TaskState) -> bool:
-        """Tell whether a task has an annotation that may be read; stock Dask's own count must be settled first."""
-        return bool(self._annotated(ts)) and (ts.state != "processing" or not ts.resource_restrictions)
+        """Tell whether a task has an annotation that may be read."""
+        return bool(self._annotated(ts))
 
     def _annotated(self, ts: TaskState) -> Any:
         # The annotation stays as the user wrote it; `resource_restrictions` is taken off the task.

@@ -62,8 +62,8 @@ class Ghosts:
         del self._asked[address, key]
         self._admission.ledger.resume(address, key)
 
-    def done(self, *, key: Key, worker: str, **_: Any) -> None:
-        """Give back what a ghost held: handler of ``supreme-done``."""
+    def done(self, *, key: Key, worker: str) -> None:
+        """Give back what a ghost held."""
         if self._asked.pop((worker, key), None) is not None:
             self._homes.pop(key, None)
             self._admission.ledger.settle(worker, key)

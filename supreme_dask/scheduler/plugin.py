@@ -6,11 +6,10 @@ If anything here fails, the scheduler gets its own methods back, says so once, a
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from dask.typing import Key
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -29,6 +28,7 @@ from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.act import RECALLED, Hands, check
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
+from supreme_dask.scheduler.guard import safely
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -38,21 +38,6 @@ _NOT_STARTED = ("ready", "constrained", "waiting")
 _LEFT_BY_ITSELF = ("task-erred", "reschedule", RECALLED)
 
 R = TypeVar("R")
-Hook = TypeVar("Hook", bound=Callable[..., None])
-
-
-def _safely(hook: Hook) -> Hook:
-    """Let a hook run only while the plugin is active, and end that if it fails."""
-
-    @functools.wraps(hook)
-    def call(self: SupremePlugin, *args: Any, **kwargs: Any) -> None:
-        if self.active:
-            try:
-                hook(self, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
-                self.retreat(error)
-
-    return cast(Hook, call)
 
 
 class SupremePlugin(SchedulerPlugin):
@@ -146,7 +131,7 @@ class SupremePlugin(SchedulerPlugin):
         return {
             "long-running": self._long_running,
             "steal-response": self._recall_answered,
-            "supreme-done": self._ghosts.done,
+            "supreme-done": self._thread_done,
             "supreme-hello": self._ghosts.metered,
         }
 
@@ -162,7 +147,7 @@ class SupremePlugin(SchedulerPlugin):
 
         return call
 
-    @_safely
+    @safely
     def _take_stock(self) -> None:
         """Take over a scheduler that has workers and tasks already."""
         scheduler = self._scheduler
@@ -170,7 +155,9 @@ class SupremePlugin(SchedulerPlugin):
             self._memory.join(ws)
         for ts in scheduler.tasks.values():
             if self._demands.is_annotated(ts):
-                self._read_demand(ts)
+                self._demands.read(ts)
+                if ts.state != "processing":  # stock Dask subtracts what it has counted when such a task ends
+                    self._hands.take_restrictions(ts)
         for ws in scheduler.workers.values():
             self._occupy(ws)
         waiting = [*scheduler.queued, *scheduler.unrunnable]
@@ -242,12 +229,12 @@ class SupremePlugin(SchedulerPlugin):
             self._fill_planned = True
             asyncio.get_running_loop().call_soon(self._fill_planned_now)
 
-    @_safely
+    @safely
     def _fill_planned_now(self) -> None:
         self._fill_planned = False
         self._fill()
 
-    @_safely
+    @safely
     def _tick(self) -> None:
         if self not in self._scheduler.plugins.values():
             log.warning("The plugin of supreme-dask was unregistered; plain Dask places from now on")
@@ -276,14 +263,14 @@ class SupremePlugin(SchedulerPlugin):
         # a client without this package could not read one of ours.
         asyncio.get_running_loop().call_soon(self._fail_held, key, sentence)
 
-    @_safely
+    @safely
     def _fail_held(self, key: Key, sentence: str) -> None:
         ts = self._scheduler.tasks.get(key)
         if ts is not None and ts.state == "no-worker":
             self._hands.fail(key, ValueError(sentence))
 
     # ----------------------------------------------------------------------------------- events
-    @_safely
+    @safely
     def update_graph(
         self,
         scheduler: Scheduler,
@@ -295,7 +282,7 @@ class SupremePlugin(SchedulerPlugin):
         for key in annotations.get("resources", ()):
             self._read_demand(scheduler.tasks[key])
 
-    @_safely
+    @safely
     def transition(self, key: Key, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any) -> None:
         """Keep queues and ledger true."""
         if start == "processing":
@@ -309,19 +296,19 @@ class SupremePlugin(SchedulerPlugin):
         if finish == "forgotten":
             self._demands.forget(key)
 
-    @_safely
+    @safely
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Note a worker that joined; the scheduler asks for tasks for it right after."""
         self._memory.join(scheduler.workers[worker])
 
-    @_safely
+    @safely
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
         """Forget a worker that is gone; its tasks have been decided anew before."""
         self._ghosts.gone(worker)
         self._memory.leave(worker)
         self._fill_soon()
 
-    @_safely
+    @safely
     def restart(self, scheduler: Scheduler) -> None:
         """Forget tasks that the scheduler dropped without a word."""
         for key in self.admission.queues.keys() - scheduler.tasks.keys():
@@ -376,7 +363,7 @@ class SupremePlugin(SchedulerPlugin):
         self._secede(key, worker, run_id)
         self._scheduler.handle_long_running(key=key, worker=worker, run_id=run_id, **told)
 
-    @_safely
+    @safely
     def _secede(self, key: Key, worker: str, run_id: int) -> None:
         ts = self._scheduler.tasks.get(key)
         reservation = self.admission.ledger.reservations.get(key)
@@ -387,13 +374,18 @@ class SupremePlugin(SchedulerPlugin):
         declared = self._demands.of(ts)
         self.admission.secede(key, keep_memory=declared is not None and MEMORY in declared)
 
-    @_safely
+    @safely
     def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
         if key in self._recalled:
             self._recalled.discard(key)
             if state in _NOT_STARTED:
                 self._hands.recalled(key, worker)
                 self._fill_soon()
+
+    @safely
+    def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:
+        self._ghosts.done(key=key, worker=worker)
+        self._fill_soon()
 
 
 def _never(_: TaskState) -> bool:

@@ -58,9 +58,9 @@ async def test_two_hundred_tasks_of_one_go_four_by_four_to_a_worker_of_four(c, s
 @supreme(worker(4, 1, A=1, B=1))
 async def test_a_task_does_not_wait_behind_others_that_need_something_else(c, s, a):
     event = Event()
-    others = c.map(wait_for, [event] * 3, range(3), resources={"A": 1, "memory": 0}, pure=False)
+    others = c.map(wait_for, [event] * 3, range(3), resources={"A": 1}, pure=False)
     await until(lambda: len(plugin(s).admission.queues) == 2)
-    await c.submit(run, 1, resources={"B": 1, "memory": 0})
+    await c.submit(run, 1, resources={"B": 1})
     assert not any(future.done() for future in others)
     await event.set()
     await wait(others)
@@ -89,7 +89,7 @@ async def test_workers_that_join_late_share_what_waits(c, s, a):
 @supreme(worker(1, MEM=1), worker(1, MEM=1))
 async def test_a_joining_worker_does_not_walk_all_that_waits(c, s, a, b):
     event = Event()
-    demand = {"MEM": 1, "memory": 0}
+    demand = {"MEM": 1}
     futures = c.map(wait_for, [event] * 300, range(300), resources=demand, pure=False)
     await until(lambda: len(plugin(s).admission.queues) == 298)
     admission = plugin(s).admission
