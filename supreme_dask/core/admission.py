@@ -16,12 +16,13 @@ from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, w
 from supreme_dask.core.instructions import Instruction, Placed, Settings
 from supreme_dask.core.keys import Key
 from supreme_dask.core.kinds import Kinds
-from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.patience import Patience
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.queues import Queues
 from supreme_dask.core.reasons import Unplaceable
 from supreme_dask.core.resources import MEMORY
+from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Inputs, Shape, Task, Waiting
 from supreme_dask.core.snapshot import Snapshot, take
 

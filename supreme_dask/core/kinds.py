@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from supreme_dask.core.axes import CORE, CPU_AXIS, IDLE_AXIS, MEMORY_AXIS
 from supreme_dask.core.instructions import Settings
 from supreme_dask.core.keys import Key
-from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.profiles import Measurement, Profile
 from supreme_dask.core.resources import CPU, MEMORY, Resources
+from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Restrictions, Shape, Task
 
 _UNKNOWN_DURATION = 0.5  # seconds; what Dask assumes too (distributed.scheduler.default-task-durations)

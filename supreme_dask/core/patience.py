@@ -15,8 +15,9 @@ from supreme_dask.core import placement, reasons
 from supreme_dask.core.axes import CORE, CPU_AXIS, THREADS_AXIS
 from supreme_dask.core.instructions import Fail, Instruction, Recall, Settings, Warn
 from supreme_dask.core.kinds import Kinds
-from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
+from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Shape
 
 _STALL = 0.1  # seconds without a short task ending on a worker that has some waiting

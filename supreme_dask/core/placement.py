@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
-from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.reasons import Unplaceable
+from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Inputs, Shape
 
 _CHOICES = 8

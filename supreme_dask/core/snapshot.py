@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from supreme_dask.core.axes import IDLE_AXIS, THREADS_AXIS
-from supreme_dask.core.ledger import Ledger, Row
+from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
 from supreme_dask.core.resources import Resources
+from supreme_dask.core.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

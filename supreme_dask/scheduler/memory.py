@@ -14,7 +14,7 @@ from distributed.scheduler import WorkerState
 
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import MEMORY_AXIS
-from supreme_dask.core.ledger import Row
+from supreme_dask.core.rows import Row
 from supreme_dask.scheduler import observe
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,107 @@
+"""One worker as the ledger sees it, what a task holds there, and what is promised to one that waits."""
+
+from __future__ import annotations
+
+from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, UNLIMITED, Need, add
+from supreme_dask.core.keys import Key
+from supreme_dask.core.shapes import Shape
+
+
+class Row:
+    """One worker, as the ledger sees it. Only the ledger writes to it."""
+
+    __slots__ = (
+        "active",
+        "address",
+        "burden",
+        "busy",
+        "capacity",
+        "free",
+        "host",
+        "index",
+        "is_open",
+        "lanes",
+        "progress",
+        "promise",
+        "refill_at",
+        "short",
+        "tasks",
+    )
+
+    def __init__(self, index: int, address: str, host: str, axes: int) -> None:
+        self.index = index
+        self.address = address
+        self.host = host
+        self.capacity = [0] * axes
+        self.free = [0] * axes
+        self.burden = 0
+        self.busy = False  # whether its process computes, as last heard
+        self.is_open = False
+        self.tasks: dict[Key, Reservation] = {}
+        self.active = 0  # tasks that run or wait here
+        self.short = 0  # short ones among them
+        self.lanes = 0  # threads reserved for the short ones
+        self.refill_at = 0  # so few short ones are left when it is worth sending more
+        self.progress = 0.0  # when a task was last placed here, or ended
+        self.promise: Promise | None = None
+
+    @property
+    def threads(self) -> int:
+        """Number of tasks that run here at once."""
+        return self.capacity[THREADS_AXIS]
+
+    @property
+    def residents(self) -> int:
+        """Number of actors and seceded tasks: they take no thread."""
+        return sum(not reservation.running for reservation in self.tasks.values())
+
+    @property
+    def behind(self) -> int:
+        """Number of short tasks that wait here for a thread."""
+        return self.short - self.lanes
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether nobody counts the memory of this worker."""
+        return self.capacity[MEMORY_AXIS] >= UNLIMITED >> 1
+
+
+class Reservation:
+    """What one task holds on one row, from its placement until its thread is done with it."""
+
+    __slots__ = ("guessed", "key", "need", "row", "running", "shape", "short")
+
+    def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
+        self.key = key
+        self.row = row
+        self.need = need
+        self.shape = shape
+        self.short = short
+        self.guessed = shape is not None and shape.probing  # it holds all memory there was
+        self.running = short or need[0] == (THREADS_AXIS, 1)
+
+
+class Promise:
+    """A row that drains for one big task. Others may take only what is left beside it."""
+
+    __slots__ = ("beside", "guests", "shape")
+
+    def __init__(self, shape: Shape, beside: list[int]) -> None:
+        self.shape = shape
+        self.beside = beside
+        self.guests: set[Key] = set()
+
+    def admits(self, need: Need) -> bool:
+        """Tell whether `need` is free beside the big task."""
+        return all(self.beside[axis] >= amount for axis, amount in need if axis != IDLE_AXIS)
+
+    def enter(self, key: Key, need: Need) -> None:
+        """Count a task that was placed after the promise was made."""
+        self.guests.add(key)
+        add(self.beside, need, -1)
+
+    def leave(self, key: Key, need: Need) -> None:
+        """Forget a task that ended, if it came after the promise."""
+        if key in self.guests:
+            self.guests.remove(key)
+            add(self.beside, need, +1)
