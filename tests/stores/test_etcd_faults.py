@@ -1,6 +1,8 @@
 """Faults of members and of the network under traffic: no watch event is lost, repeated or out of order."""
 
 import asyncio
+import re
+import subprocess
 from collections import Counter
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from itertools import count, pairwise
@@ -9,6 +11,7 @@ import pytest
 
 from supreme_dask.errors import AmbiguousWriteError, StoreError, StoreUnavailableError
 from supreme_dask.stores import open_store
+from supreme_dask.stores.local_etcd import find_etcd
 from supreme_dask.testing import Proxy
 
 LAST = "traffic/last"
@@ -244,15 +247,26 @@ def test_many_faults_in_a_row(cluster):
         async with watching_a_follower(cluster) as (_, traffic):
             for number in range(24):
                 victim = cluster.members[number % 3]
-                (victim.kill, victim.pause)[number % 2]()
+                gentle = number % 2 or forgets_when_killed()
+                (victim.pause if gentle else victim.kill)()
                 await traffic.more(30)
-                (victim.start, victim.resume)[number % 2]()
+                (victim.resume if gentle else victim.start)()
                 await asyncio.to_thread(cluster.wait)
         return traffic
 
     traffic = asyncio.run(story())
     traffic.report("24 in a row")
     assert traffic.verdict() == CLEAN
+
+
+def forgets_when_killed():
+    """Tell whether this etcd may lose what it has acknowledged when it is killed under load, again and again.
+
+    So do 3.5.0 to 3.5.2, as their makers announced in March 2022; one test in a few then misses an event that the
+    member it asks does not have.
+    """
+    told = subprocess.run([find_etcd(), "--version"], capture_output=True, text=True, check=True).stdout
+    return re.search(r"etcd Version: 3\.5\.[012]\b", told) is not None
 
 
 def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster):
