@@ -19,7 +19,7 @@ _FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
     multiple=True,
     metavar=_FORM,
     callback=lambda _context, _option, texts: tuple(_group(text) for text in texts),
-    help="Equal workers; may be repeated. What is left out is one core, 2 GiB, one worker.",
+    help="Equal workers; may be repeated. Of cpu, memory and count, what is left out is 1, 2 GiB, and 1.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8786, show_default=True, help="Port of the scheduler; 0 for any.")
@@ -33,6 +33,8 @@ def up(groups: tuple[WorkerGroup, ...], host: str, port: int, dashboard_address:
         signal.signal(number, lambda *_: stop.set())
     with SupremeCluster(groups or None, host=host, port=port, dashboard_address=dashboard_address) as cluster:
         click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
+        for group in cluster.groups:
+            click.echo(f"{group.count} × {group.name}: {group.capacity}")
         click.echo(f'Connect with  distributed.Client("{cluster.scheduler_address}")')
         stop.wait()
         click.echo("Stopping")
@@ -40,8 +42,11 @@ def up(groups: tuple[WorkerGroup, ...], host: str, port: int, dashboard_address:
 
 def _group(text: str) -> WorkerGroup:
     name, _, parts = text.partition(":")
+    written = [part.partition("=") for part in parts.split(",")]
+    if not name or not all(amount for _, _, amount in written):
+        raise click.BadParameter(f"{text!r}: expected {_FORM}")
     try:
-        amounts = dict(part.split("=", 1) for part in parts.split(",") if part)
+        amounts = {key: amount for key, _, amount in written}
         return WorkerGroup(
             name,
             cpu=float(amounts.pop("cpu", 1)),

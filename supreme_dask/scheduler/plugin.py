@@ -89,6 +89,7 @@ class SupremePlugin(SchedulerPlugin):
         self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
         self._pulse.start()
         self.active = True
+        log.info("supreme-dask places the tasks of this scheduler")
         self._take_stock()
 
     async def close(self) -> None:

@@ -37,6 +37,7 @@ def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
         ("small:cpu=much", "could not convert"),
         ("small:memory=4 parsecs", "4 parsecs"),
         ("small:cpu", "expected NAME:cpu=2"),
+        ("nonsense", "expected NAME:cpu=2"),
         ("small:cpu=0", "needs some"),
     ],
 )
