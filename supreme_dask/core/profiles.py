@@ -73,11 +73,13 @@ class Profile:
     def learn(self, measurement: Measurement) -> None:
         """Take one more observation into account."""
         self.count += 1
-        cores = self.cores
-        if self._period.runs >= _PERIOD:
+        full = self._period.runs >= _PERIOD
+        cores = self.cores if full or measurement.cpu is not None else None
+        if full:
             self._previous, self._period = self._period, _Period()
         self._period.add(measurement)
-        self.version += cores != self.cores
+        if cores is not None:
+            self.version += cores != self.cores
         if measurement.memory is not None:
             self.version += self._needs.learn(_seen(measurement, measurement.memory))
 

@@ -42,15 +42,18 @@ def measurement(
     startstops: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any], ts: TaskState
 ) -> Measurement | None:
     """Return what a worker told of a finished task; None if it did not even tell how long it took."""
-    wall = next((step["stop"] - step["start"] for step in startstops if step["action"] == "compute"), None)
-    if wall is None:
+    for step in startstops:
+        if step["action"] == "compute":
+            wall = max(step["stop"] - step["start"], 0.0)
+            break
+    else:
         return None
     measured = metadata.get(MEASURED_KEY)
     if measured is None:
-        return Measurement(max(wall, 0.0))
+        return Measurement(wall)
     cpu, memory, exact, _ = measured
     inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
-    return Measurement(max(wall, 0.0), cpu, memory, bool(exact), inputs)
+    return Measurement(wall, cpu, memory, bool(exact), inputs)
 
 
 def held_afterwards(metadata: Mapping[str, Any]) -> int | None:

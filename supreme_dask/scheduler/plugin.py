@@ -34,6 +34,7 @@ from supreme_dask.worker.plugin import MeterPlugin
 
 log = logging.getLogger(__name__)
 
+_MOVED_ON = frozenset({"released", "waiting", "memory", "erred", "forgotten"})
 _NOT_STARTED = ("ready", "constrained", "waiting")
 _LEFT_BY_ITSELF = ("task-erred", "reschedule", RECALLED)
 
@@ -283,14 +284,17 @@ class SupremePlugin(SchedulerPlugin):
         for key in annotations.get("resources", ()):
             self._read_demand(scheduler.tasks[key])
 
-    @safely
     def transition(self, key: Key, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any) -> None:
-        """Keep queues and ledger true."""
+        """Keep queues and ledger true. Called five times per task, of which two concern us."""
+        if finish in _MOVED_ON:
+            self._moved(key, start, finish, stimulus_id, told)
+
+    @safely
+    def _moved(self, key: Key, start: str, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
         if start == "processing":
-            if finish != "processing":
-                self._ended(key, finish, stimulus_id, told)
+            self._ended(key, finish, stimulus_id, told)
         elif start in ("waiting", "no-worker"):
-            if finish not in ("waiting", "no-worker", "processing"):
+            if finish != "waiting":
                 self.admission.drop(key)
         elif start == "memory" and key in self.admission.ledger.reservations:  # an actor
             self.admission.finish(key, None, monotonic())
