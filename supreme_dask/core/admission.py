@@ -97,7 +97,7 @@ class Admission:
         overtakes = bool(self.ledger.gained) and self.queues.any_before(shape.user_priority)
         if overtakes and not shape.count:
             self._look_everywhere()
-        elif not shape.count and self._may_probe(shape):
+        elif not shape.count and self.kinds.may_start(shape):
             row = placement.pick(self.ledger, shape, task.inputs, self._start)
             if row is not None:
                 self._start = row.index + 1
@@ -226,7 +226,7 @@ class Admission:
 
     def _fitting_head(self, row: Row, shape: Shape) -> Waiting | None:
         entry = shape.head(row.address)
-        if entry is None or not self._may_probe(shape):
+        if entry is None or not self.kinds.may_start(shape):
             return None
         return entry if placement.fits(self.ledger, row, shape, entry.inputs) else None
 
@@ -245,12 +245,6 @@ class Admission:
             return None
         behind = placement.with_inputs(shape.rest, entry.inputs, row)
         return entry if self.ledger.fits_behind(row, behind) else None
-
-    def _may_probe(self, shape: Shape) -> bool:
-        if not shape.probing:
-            return True
-        kind = self.kinds[shape.type]
-        return len(kind.probes) < kind.quota
 
     def _admit(self, key: Key, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
         if shape.probing:
@@ -287,7 +281,7 @@ class Admission:
             self._look_everywhere()
 
     def _look_everywhere(self) -> None:
-        self.ledger.gained.update((row, None) for row in self.ledger.rows.values() if row.is_open)
+        self.ledger.gained.update(dict.fromkeys(self.ledger.open_rows()))
 
 
 def _everything(shape: Shape, row: Row) -> Need:

@@ -10,7 +10,6 @@ from supreme_dask.core.keys import Key
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.profiles import Measurement, Profile
 from supreme_dask.core.resources import CPU, MEMORY, Resources
-from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Restrictions, Shape, Task
 
 _UNKNOWN_DURATION = 0.5  # seconds; what Dask assumes too (distributed.scheduler.default-task-durations)
@@ -84,6 +83,11 @@ class Kinds:
             self._resolve_all(kind)
         return False
 
+    def may_start(self, shape: Shape) -> bool:
+        """Tell whether one more task of a shape may run, as far as its type is concerned: few probe at once."""
+        kind = self[shape.type]
+        return not shape.probing or len(kind.probes) < kind.quota
+
     def depth(self, shape: Shape) -> int:
         """Return how many short tasks of a shape may be on a worker, per thread."""
         duration = self[shape.type].profile.duration or _UNKNOWN_DURATION
@@ -105,7 +109,7 @@ class Kinds:
 
         Return whether what any task needs has changed by it.
         """
-        rows = [row for row in self._ledger.rows.values() if row.is_open]
+        rows = self._ledger.open_rows()
         largest = tuple(max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS))
         if largest != self._largest:
             self._largest = (largest[0], largest[1])
@@ -148,16 +152,15 @@ class Kinds:
             # It ran, and nobody measured it: its worker has no meter. Or it cannot run alone. Or its user says
             # what it needs, and that memory matters less. Assume the share of one thread, as the size of Dask
             # workers commonly is chosen.
-            return min((row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._open()), default=None)
+            return min(
+                (row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._ledger.open_rows()), default=None
+            )
         return None if estimate is None else self._cut(1, _coarse(estimate))
 
     def _cut(self, which: int, amount: int) -> int:
         # What nobody declared must not make a task wait for a worker larger than any.
         largest = self._largest[which]
         return min(amount, largest) if largest else amount
-
-    def _open(self) -> list[Row]:
-        return [row for row in self._ledger.rows.values() if row.is_open]
 
     def _share(self, shape: Shape) -> float:
         if shape.probing:

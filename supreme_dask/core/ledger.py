@@ -178,6 +178,10 @@ class Ledger:
         """Tell whether `need` would fit if nothing else was on the row."""
         return within(need, row.capacity)
 
+    def open_rows(self) -> list[Row]:
+        """Return the rows on which tasks may be placed, in the order in which they joined."""
+        return [row for row in self.rows.values() if row.is_open]
+
     def rows_fitting(self, need: Need, start: int = 0) -> Iterator[Row]:
         """Yield open rows where `need` is free, from number `start` upwards, then those below it."""
         for stale in self._stale:

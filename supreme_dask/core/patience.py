@@ -58,7 +58,7 @@ class Patience:
         for kind in self._kinds:
             if kind.probes and now - max(kind.probes.values()) > self._settings.patience:
                 kind.quota = 2 * len(kind.probes)
-                self._ledger.gained.update((row, None) for row in self._open() if not row.active)
+                self._ledger.gained.update((row, None) for row in self._ledger.open_rows() if not row.active)
 
     def _unblock(self, now: float) -> None:
         """Let tasks of unknown memory run beside others on workers where nothing has moved for long.
@@ -68,7 +68,9 @@ class Patience:
         """
         long = max(_BLOCKED * self._settings.patience, _BLOCKED * self.pace)
         waiting = [shape for shape in self._queues.in_order() if now - shape.since > long]
-        blocked = [row for row in self._open() if row.active and _is_quiet(row, now, long)] if waiting else []
+        blocked = (
+            [row for row in self._ledger.open_rows() if row.active and _is_quiet(row, now, long)] if waiting else []
+        )
         if not blocked:
             return
         for row in blocked:
@@ -87,7 +89,7 @@ class Patience:
         for shape in islice(self._queues.in_order(), _FEW):
             rows = sum(promised is shape for promised in self._promised.values())
             passed_over = now - shape.since > patience and not rows and len(self._promised) < allowed
-            if (passed_over or _ends_last(shape, rows, backlog)) and self._may_wait(shape):
+            if (passed_over or _ends_last(shape, rows, backlog)) and not shape.short and self._kinds.may_start(shape):
                 self._promise(shape)
 
     def _end_promises(self) -> None:
@@ -98,10 +100,6 @@ class Patience:
                 del self._promised[row]
                 self._ledger.end_promise(row)
 
-    def _may_wait(self, shape: Shape) -> bool:
-        kind = self._kinds[shape.type]
-        return not shape.short and (not shape.probing or len(kind.probes) < kind.quota)
-
     def _promise(self, shape: Shape) -> None:
         free = [row for row in placement.hosts(self._ledger, shape) if row.promise is None]
         if free:
@@ -111,7 +109,7 @@ class Patience:
 
     # ---------------------------------------------------------------------------------- recalls
     def _recalls(self, now: float) -> Iterator[Recall]:
-        late = [row for row in self._open() if row.behind and self._is_late(row, now)]
+        late = [row for row in self._ledger.open_rows() if row.behind and self._is_late(row, now)]
         if late and self._somebody_idles():
             for row in late:
                 waiting = [key for key, reservation in row.tasks.items() if reservation.short][row.lanes :]
@@ -152,9 +150,6 @@ class Patience:
 
     def _why(self, shape: Shape) -> str:
         return reasons.waiting(shape.type, placement.refuse(self._ledger, shape))
-
-    def _open(self) -> Iterator[Row]:
-        return (row for row in self._ledger.rows.values() if row.is_open)
 
 
 def _is_quiet(row: Row, now: float, seconds: float) -> bool:

@@ -100,7 +100,7 @@ def hosts(ledger: Ledger, shape: Shape) -> list[Row]:
 
 def permitted(ledger: Ledger, shape: Shape) -> list[Row]:
     """Return the open workers that the shape's restrictions allow."""
-    rows = [row for row in ledger.rows.values() if row.is_open]
+    rows = ledger.open_rows()
     restrictions = shape.restrictions
     if restrictions is None:
         return rows

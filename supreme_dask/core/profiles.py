@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from supreme_dask.core.needs import Needs, Seen
 
+MEASURED_KEY = "supreme"
+"""Where a worker puts a measurement into the metadata of a task, which travels with its result."""
+
 _PERIOD = 8
 """Runs after which duration, cores and network begin to be forgotten; after twice as many they are."""
 _TELLING = 0.010

@@ -18,8 +18,8 @@ from dask.typing import Key
 from distributed.core import Status
 from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 
+from supreme_dask.core.profiles import MEASURED_KEY
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.scheduler.observe import MEASURED_KEY
 
 log = logging.getLogger(__name__)
 

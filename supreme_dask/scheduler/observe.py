@@ -8,13 +8,10 @@ from typing import Any
 from distributed.core import Status
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 
-from supreme_dask.core.profiles import Measurement
+from supreme_dask.core.profiles import MEASURED_KEY, Measurement
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
-
-MEASURED_KEY = "supreme"
-"""Where a worker puts its measurement into the metadata of a finished task."""
 
 
 def task(ts: TaskState, declared: Resources | None) -> Task:

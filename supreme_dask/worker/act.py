@@ -14,11 +14,9 @@ import distributed.worker
 from distributed.worker import Worker
 from distributed.worker_state_machine import TaskState
 
+from supreme_dask.core.profiles import MEASURED_KEY
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.measure import Meter
-
-MEASURED_KEY = "supreme"
-"""Where a measurement is put into the metadata of a task, which travels with its result."""
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
 _RUN = "_run_task_simple"
