@@ -25,11 +25,21 @@ class WorkerGroup:
         How many there are at the start.
     resources
         What else each has, such as ``{"GPU": 1}``.
+    minimum, maximum
+        How few and how many there may be when the group is scaled; None for no upper limit.
+    cost
+        Price of one worker per hour, in any unit that all groups share.
+    startup
+        Seconds from asking for a worker until it takes tasks.
+    interruptions
+        How often per hour one worker is taken away by who lends it; 0 for a worker that stays.
+    labels
+        Where and what it is, such as ``{"zone": "a", "spot": "yes"}``.
 
     Raises
     ------
     DemandError
-        If an amount cannot be understood, or a worker would have no cpu or no memory.
+        If an amount cannot be understood, a worker would have no cpu or no memory, or the limits contradict.
 
     Examples
     --------
@@ -42,6 +52,12 @@ class WorkerGroup:
     memory: str | float = "2 GiB"
     count: int = 1
     resources: dict[str, float | str] = field(default_factory=dict)
+    minimum: int = 0
+    maximum: int | None = None
+    cost: float = 1.0
+    startup: float = 10.0
+    interruptions: float = 0.0
+    labels: dict[str, str] = field(default_factory=dict)
     capacity: Resources = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -51,8 +67,13 @@ class WorkerGroup:
         for name in (CPU, MEMORY):
             if not capacity[name]:
                 raise DemandError(name, getattr(self, name), f"a worker of group {self.name!r} needs some")
-        if self.count < 0:
-            raise DemandError("count", self.count, f"group {self.name!r} has zero workers or more")
+        for name in ("count", "minimum", "cost", "startup", "interruptions"):
+            if not getattr(self, name) >= 0:
+                raise DemandError(name, getattr(self, name), f"group {self.name!r} has zero of it or more")
+        if self.maximum is not None and self.maximum < self.minimum:
+            raise DemandError(
+                "maximum", self.maximum, f"group {self.name!r} has a minimum of {self.minimum}, which is more"
+            )
         object.__setattr__(self, "capacity", capacity)
 
     @property

@@ -1,14 +1,50 @@
-"""The cluster at one instant, immutable: for explanations, pictures, scaling and tests. Never on the hot path."""
+"""The cluster at one instant, immutable: for explanations, pictures, scaling and tests. Never on the hot path.
+
+`take` tells what the ledger and the queues know. What only the scheduler's process can tell (names and groups of
+workers, what their processes use, who is starting) it adds with `dataclasses.replace`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from supreme_dask.core.axes import IDLE_AXIS, THREADS_AXIS
+from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
 from supreme_dask.core.resources import Resources
 from supreme_dask.core.rows import Row
+from supreme_dask.core.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is used of what is there, in percent; 0 where nothing is there.
+
+    Attributes
+    ----------
+    cpu, memory, network : float
+        Of the processes, as they measure themselves.
+    allocated : float
+        What tasks have reserved of the resource that is scarcest.
+    backlog : float
+        Seconds of waiting work per thread.
+    """
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    network: float = 0.0
+    allocated: float = 0.0
+    backlog: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """One usage over three windows: the last heartbeats, one minute and five."""
+
+    now: Usage = Usage()
+    minute: Usage = Usage()
+    five_minutes: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +63,20 @@ class WorkerView:
         What it has for tasks, and what is left of it; `free` is negative where a worker holds too much.
     running, behind : int
         Tasks there, and how many of them wait for a thread.
+    name, group : str
+        Its name in Dask, and the worker group that it belongs to; empty if it belongs to none.
+    draining : bool
+        Whether it is on its way out: neither supply nor a reason to drain another.
+    elapsed : float
+        Seconds that the tasks running there have been running, altogether: lost if it were removed now.
+    unique : int
+        Bytes of results that no other worker stores.
+    pinned : bool
+        Whether it holds what cannot be moved, such as an actor.
+    idle_since : float or None
+        When its last task ended; None while tasks are there.
+    usage : Windows
+        What it uses.
     """
 
     address: str
@@ -37,6 +87,14 @@ class WorkerView:
     free: Resources
     running: int
     behind: int
+    name: str = ""
+    group: str = ""
+    draining: bool = False
+    elapsed: float = 0.0
+    unique: int = 0
+    pinned: bool = False
+    idle_since: float | None = None
+    usage: Windows = Windows()
 
     @property
     def allocated(self) -> Resources:
@@ -58,12 +116,56 @@ class WaitingView:
         Whether its memory is known; if not, one runs on a worker of its own first.
     count : int
         How many wait.
+    duration : float
+        Seconds that one of them is expected to run.
+    bound : bool
+        Whether they may run on certain workers only, so that no other could help.
     """
 
     type: str
     demand: Resources
     measured: bool
     count: int
+    duration: float = 0.5
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A worker that was asked for and has not joined.
+
+    Attributes
+    ----------
+    name : str
+        The name that it will have in Dask.
+    deadline : float
+        When it stops being counted as supply, on the clock of `Snapshot.now`.
+    """
+
+    name: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupView:
+    """One worker group.
+
+    Attributes
+    ----------
+    group : WorkerGroup
+        What each of its workers is.
+    launching : tuple of Launch
+        Who is on the way.
+    blocked : str
+        Why no more of it can be had now, such as a quota; empty if it can.
+    usage : Windows
+        What its workers use together.
+    """
+
+    group: WorkerGroup
+    launching: tuple[Launch, ...] = ()
+    blocked: str = ""
+    usage: Windows = Windows()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +178,44 @@ class Snapshot:
         In the order in which they joined.
     waiting : tuple of WaitingView
         First to go first.
+    groups : tuple of GroupView
+        The worker groups that can be scaled.
+    now : float
+        Seconds on the clock of whoever took it.
+    wall : float
+        The same instant as seconds since 1970, for what depends on the calendar.
+    spent : float
+        What the workers have cost so far, in the unit of `WorkerGroup.cost`.
+    usage : Windows
+        What all workers use together.
     """
 
     workers: tuple[WorkerView, ...]
     waiting: tuple[WaitingView, ...]
+    groups: tuple[GroupView, ...] = field(default=())
+    now: float = 0.0
+    wall: float = 0.0
+    spent: float = 0.0
+    usage: Windows = Windows()
 
 
 def take(ledger: Ledger, queues: Queues) -> Snapshot:
     """Return what the ledger and the queues hold now."""
     names = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
-    waiting = tuple(
-        WaitingView(
-            shape.type,
-            Resources.of({name: dict(shape.need)[axis] for name, axis in names if axis in dict(shape.need)}),
-            not shape.probing,
-            shape.count,
-        )
-        for shape in queues.in_order()
-    )
+    waiting = tuple(_waiting(shape, names) for shape in queues.in_order())
     return Snapshot(tuple(_worker(row, names) for row in ledger.rows.values()), waiting)
+
+
+def _waiting(shape: Shape, names: list[tuple[str, int]]) -> WaitingView:
+    need = dict(shape.need)
+    return WaitingView(
+        shape.type,
+        Resources.of({name: need[axis] for name, axis in names if axis in need}),
+        not shape.probing,
+        shape.count,
+        shape.duration,
+        shape.restrictions is not None and not shape.restrictions.loose,
+    )
 
 
 def _worker(row: Row, names: list[tuple[str, int]]) -> WorkerView:

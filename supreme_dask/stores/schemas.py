@@ -13,9 +13,8 @@ from supreme_dask.errors import DemandError, DocumentError, LimitError
 
 MOST_BYTES = 64 * 1024
 
-_CORE_FIELDS = ("cpu", "memory", "count", "resources")
-
 _COUNT = {"type": "integer", "minimum": 0}
+_PRICE = {"type": "number", "minimum": 0}
 _AMOUNT = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
@@ -34,7 +33,10 @@ _GROUP = {
         "memory": _AMOUNT,
         "count": _COUNT,
         "minimum": _COUNT,
-        "maximum": _COUNT,
+        "maximum": {"type": ["integer", "null"], "minimum": 0},
+        "cost": _PRICE,
+        "startup": _PRICE,
+        "interruptions": _PRICE,
         "resources": {"type": "object", "additionalProperties": _AMOUNT},
         "labels": {"type": "object", "additionalProperties": {"type": "string"}},
     },
@@ -89,11 +91,11 @@ def check(document: str, kind: str, content: Content) -> None:
 
 
 def _group_problems(content: Mapping[str, Any]) -> list[str]:
-    """Return what of worker groups only their own type can tell: amounts that are none."""
+    """Return what of worker groups only their own type can tell: amounts that are none, limits that contradict."""
     problems = []
     for name, fields in content.items():
         try:
-            WorkerGroup(str(name), **{field: fields[field] for field in _CORE_FIELDS if field in fields})
+            WorkerGroup(str(name), **fields)
         except DemandError as error:
             problems.append(f"$.{name}: {error}")
     return problems
