@@ -17,7 +17,6 @@ In all other cases, and with a distributed that we do not know, it is `Client.su
 
 from __future__ import annotations
 
-import inspect
 import logging
 import pickle
 import threading
@@ -36,32 +35,38 @@ from distributed.protocol.serialize import Serialized, ToPickle, serialize, to_s
 from distributed.sizeof import safe_sizeof
 from distributed.threadpoolexecutor import thread_state
 
+from supreme_dask import compatibility
+from supreme_dask.errors import IncompatibleDaskError
+
 log = logging.getLogger(__name__)
 
 _LARGE = 1 << 16  # bytes; copying more than that costs more than a message of its own
 _FULL = 1 << 22  # bytes in one message
 _HAIR = 2.0**-40  # of priority, between one call and the next: submits have the same, and go in order
 
-_SIGNATURES: dict[tuple[type, str], tuple[str, ...]] = {
-    (Client, "_send_to_scheduler"): ("self", "msg"),
-    (Client, "_send_to_scheduler_safe"): ("self", "msg"),
-    (Client, "_graph_to_futures"): (
+_SENDING = {
+    "_send_to_scheduler": ("self", "msg"),
+    "_send_to_scheduler_safe": ("self", "msg"),
+    "_graph_to_futures": (
         "self", "expr", "keys", "span_metadata", "workers", "allow_other_workers", "internal_priority",
         "user_priority", "resources", "retries", "fifo_timeout", "actors",
     ),
-    (Scheduler, "update_graph"): (
+}  # fmt: skip
+_RECEIVING = {
+    "update_graph": (
         "self", "client", "expr_ser", "keys", "span_metadata", "internal_priority", "submitting_task",
         "user_priority", "actors", "fifo_timeout", "code", "annotations", "stimulus_id",
     ),
 }  # fmt: skip
-"""What we call, replace, and send, as we know it."""
 
 
 def submitter(client: Client) -> Callable[..., Future[Any]]:
     """Return what to call in place of ``client.submit``: it takes the same arguments, and does the same."""
-    unknown = [name for (owner, name), known in _SIGNATURES.items() if _parameters(owner, name) != known]
-    if unknown:
-        log.info("Each submit is a message of its own: this distributed has another %s", ", ".join(unknown))
+    try:
+        compatibility.check(Client, _SENDING)
+        compatibility.check(Scheduler, _RECEIVING)
+    except IncompatibleDaskError as difference:
+        log.info("Each submit is a message of its own, as this distributed is not one that we know: %s", difference)
         return client.submit
     batcher = getattr(client._send_to_scheduler, "__self__", None)
     if not isinstance(batcher, Batcher):
@@ -259,8 +264,3 @@ def _message(group: _Group) -> dict[str, Any]:
         "annotations": ToPickle(group.options.annotations),
         "span_metadata": ToPickle(group.span),
     }
-
-
-def _parameters(owner: type, name: str) -> tuple[str, ...] | None:
-    method = getattr(owner, name, None)
-    return None if method is None else tuple(inspect.signature(method).parameters)

@@ -7,7 +7,6 @@ the attribute restores what was there.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import pickle
 from collections.abc import Callable, Iterable, Mapping
@@ -19,13 +18,12 @@ from distributed.core import Status
 from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 
 from supreme_dask.core.profiles import MEASURED_KEY
-from supreme_dask.errors import IncompatibleDaskError
 
 log = logging.getLogger(__name__)
 
 RECALLED = "supreme-recall"
 
-_SIGNATURES = {
+SIGNATURES = {
     "is_rootish": ("self", "ts"),
     "check_idle_saturated": ("self", "ws", "occ"),
     "decide_worker_non_rootish": ("self", "ts"),
@@ -37,21 +35,7 @@ _SIGNATURES = {
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
     "_reschedule": ("self", "key", "worker", "stimulus_id"),
 }
-
-
-def check(scheduler: type[Scheduler] = Scheduler) -> None:
-    """Make sure that this distributed has the methods that we replace and call, with the arguments we know.
-
-    Raises
-    ------
-    IncompatibleDaskError
-        With one sentence per difference.
-    """
-    differences = [
-        difference for name, known in _SIGNATURES.items() if (difference := _difference(scheduler, name, known))
-    ]
-    if differences:
-        raise IncompatibleDaskError(differences)
+"""What we replace and call, as we know it."""
 
 
 class Hands:
@@ -176,13 +160,3 @@ class Hands:
 
 def _ignore(**_: Any) -> None:
     pass
-
-
-def _difference(scheduler: type[Scheduler], name: str, known: tuple[str, ...]) -> str | None:
-    method = getattr(scheduler, name, None)
-    if method is None:
-        return f"Scheduler.{name} is gone"
-    found = tuple(inspect.signature(method).parameters)
-    if found != known:
-        return f"Scheduler.{name} takes ({', '.join(found)}) instead of ({', '.join(known)})"
-    return None

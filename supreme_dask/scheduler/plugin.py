@@ -17,7 +17,7 @@ from distributed.protocol.pickle import dumps
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 from tornado.ioloop import PeriodicCallback
 
-from supreme_dask import config
+from supreme_dask import compatibility, config
 from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
@@ -25,7 +25,7 @@ from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import observe
-from supreme_dask.scheduler.act import RECALLED, Hands, check
+from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.guard import safely
@@ -74,7 +74,7 @@ class SupremePlugin(SchedulerPlugin):
         self._recalled: set[Key] = set()
         self._fill_planned = False
         try:
-            check(type(scheduler))
+            compatibility.check(type(scheduler), SIGNATURES)
         except IncompatibleDaskError as error:
             log.warning("This distributed is not one that supreme-dask knows; plain Dask places: %s", error)
             return

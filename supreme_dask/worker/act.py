@@ -6,7 +6,6 @@ elsewhere, and are not measured. And one number is raised: how full a worker may
 
 from __future__ import annotations
 
-import inspect
 from functools import cache, partial
 from typing import Any
 
@@ -14,8 +13,8 @@ import distributed.worker
 from distributed.worker import Worker
 from distributed.worker_state_machine import TaskState
 
+from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
-from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.measure import Meter
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
@@ -33,10 +32,8 @@ def install_meter() -> Meter:
     IncompatibleDaskError
         If this distributed runs tasks in another way.
     """
-    stock = getattr(distributed.worker, _RUN, None)
-    found = tuple(inspect.signature(stock).parameters) if stock is not None else ()
-    if stock is None or found != _ARGUMENTS:
-        raise IncompatibleDaskError([f"worker.{_RUN} takes {found} instead of {_ARGUMENTS}"])
+    compatibility.check(distributed.worker, {_RUN: _ARGUMENTS})
+    stock = getattr(distributed.worker, _RUN)
     meter = Meter()
 
     def run(task: Any, data: Any, time_delay: float) -> Any:
