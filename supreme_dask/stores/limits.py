@@ -6,7 +6,7 @@ a prefix before each key and for what the protocol adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from supreme_dask.errors import LimitError
 from supreme_dask.stores.operations import Compare, Delete, DeletePrefix, Operation, Put, ValueIs
@@ -48,15 +48,26 @@ def check_ttl(ttl: int) -> None:
 def check_transaction(compares: Sequence[Compare], operations: Sequence[Operation]) -> None:
     """Raise `LimitError` unless every store takes this transaction."""
     if len(operations) == 1 and not compares:
-        _operation_size(operations[0])  # one operation alone cannot be too much; most calls are of this kind
+        operation_size(operations[0])  # one operation alone cannot be too much; most calls are of this kind
         return
     for parts, name in ((compares, "compares"), (operations, "operations")):
         if len(parts) > TRANSACTION_PARTS:
             raise LimitError(f"transaction of {len(parts)} {name}", f"up to {TRANSACTION_PARTS}", _SPLIT)
-    size = sum(map(_compare_size, compares)) + sum(map(_operation_size, operations))
+    size = sum(map(_compare_size, compares)) + sum(map(operation_size, operations))
     if size > TRANSACTION_BYTES:
         raise LimitError(f"transaction of {size} bytes", f"up to {TRANSACTION_BYTES}", _SPLIT)
     _check_each_key_once(operations)
+
+
+def operation_size(operation: Operation) -> int:
+    """Return the bytes of an operation's key and value, or raise `LimitError`."""
+    match operation:
+        case Put(key, value):
+            return check_key(key) + _check_value(key, value)
+        case Delete(key):
+            return check_key(key)
+        case DeletePrefix(prefix):
+            return check_key(prefix)
 
 
 def _encoded_size(text: str) -> int:
@@ -81,23 +92,19 @@ def _compare_size(compare: Compare) -> int:
     return size + _check_value(compare.key, compare.value) if isinstance(compare, ValueIs) else size
 
 
-def _operation_size(operation: Operation) -> int:
-    match operation:
-        case Put(key, value):
-            return check_key(key) + _check_value(key, value)
-        case Delete(key):
-            return check_key(key)
-        case DeletePrefix(prefix):
-            return check_key(prefix)
-
-
-def _check_each_key_once(operations: Iterable[Operation]) -> None:
+def _check_each_key_once(operations: Sequence[Operation]) -> None:
     """Refuse what would depend on the order inside the transaction."""
+    cleared: tuple[str, ...] = ()
+    for prefix in sorted(op.prefix for op in operations if isinstance(op, DeletePrefix)):
+        _check_untouched(prefix, prefix.startswith(cleared))
+        cleared += (prefix,)
     seen: set[str] = set()
-    prefixes = tuple(op.prefix for op in operations if isinstance(op, DeletePrefix))
     for op in operations:
-        if isinstance(op, DeletePrefix):
-            continue
-        if op.key in seen or op.key.startswith(prefixes):
-            raise LimitError(f"two operations of one transaction on key {op.key!r}", "one")
-        seen.add(op.key)
+        if not isinstance(op, DeletePrefix):
+            _check_untouched(op.key, op.key in seen or op.key.startswith(cleared))
+            seen.add(op.key)
+
+
+def _check_untouched(what: str, touched: bool) -> None:
+    if touched:
+        raise LimitError(f"two operations of one transaction on key {what!r}", "one")

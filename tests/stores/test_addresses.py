@@ -97,6 +97,8 @@ def test_limits_say_what_is_too_large_and_what_to_do():
     )
     with pytest.raises(LimitError, match="two operations of one transaction on key 'a/b'"):
         check_transaction((), [Put("a/b", b""), DeletePrefix("a/")])
+    with pytest.raises(LimitError, match="two operations of one transaction on key 'a/b'"):
+        check_transaction((), [DeletePrefix("a/b"), DeletePrefix("b"), DeletePrefix("a/")])
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "lustre", "fuse.sshfs", "NFS"])
