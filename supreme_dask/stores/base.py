@@ -5,7 +5,8 @@ A store maps keys (text) to values (bytes), as etcd does. These are the promises
 **Order.** A store has one revision number. Each transaction that changes something adds one to it, and all
 its changes carry that number. A transaction applies whole or not at all, and between its compares and its
 writes nothing else happens. The order of revisions is the order of events: what was answered before a call
-began is seen by that call, in whichever process it runs.
+began is seen by that call, in whichever process it runs. Puts that are under way at the same time may be
+joined into one transaction, and then share its revision.
 
 **History.** A read `at` a revision shows the store exactly as it was then. Only compaction forgets: from then
 on `CompactedError` names the oldest revision that can still be read. Nothing may be built on old revisions

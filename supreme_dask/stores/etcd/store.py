@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from supreme_dask.errors import (
 )
 from supreme_dask.stores.address import Address
 from supreme_dask.stores.base import Store
+from supreme_dask.stores.etcd.joining import JoinedPuts
 from supreme_dask.stores.etcd.members import Members
 from supreme_dask.stores.etcd.messages import (
     COMPACT,
@@ -93,6 +94,7 @@ class EtcdStore(Store):
         if self._prefix:
             self._prefix = b"/" + self._prefix + b"/"
         self._members: Members | None = None
+        self._puts = JoinedPuts(self._put_together)
         self._closing = asyncio.Event()
         self._discovery: asyncio.Task[None] | None = None
 
@@ -188,21 +190,33 @@ class EtcdStore(Store):
 
     # ------------------------------------------------------------------------------------- writing
     async def _commit(self, compares: tuple[Compare, ...], operations: tuple[Operation, ...]) -> Outcome:
-        lease = next((op.lease for op in operations if isinstance(op, Put) and op.lease), 0)
         if not compares and len(operations) == 1:
-            # Not as a transaction: puts are faster so, and only plain deletes work on every full server.
-            answer = await self._call(*self._plain(operations[0]), lease=lease)
-            return Committed(answer.header.revision)
+            return Committed(await self._commit_one(operations[0]))
         request = messages.TxnRequest(
             compare=map(self._compare, compares),
             success=map(self._operation, operations),
             failure=map(self._read_back, _unique(compare.key for compare in compares)),
         )
-        answer = await self._call(TXN, request, lease=lease)
+        answer = await self._call(TXN, request, lease=_lease(operations))
         if answer.succeeded:
             return Committed(answer.header.revision)
         held = (self._key_value(kv) for response in answer.responses for kv in response.response_range.kvs)
         return Refused(answer.header.revision, {kv.key: kv for kv in held})
+
+    async def _commit_one(self, operation: Operation) -> Revision:
+        if isinstance(operation, Put):
+            return await self._puts.put(operation)
+        # Not as a transaction: only plain deletes work on every full server.
+        answer = await self._call(*self._plain(operation))
+        return int(answer.header.revision)
+
+    async def _put_together(self, puts: Sequence[Put]) -> Revision:
+        if len(puts) == 1:
+            method, request = self._plain(puts[0])
+        else:
+            method, request = TXN, messages.TxnRequest(success=map(self._operation, puts))
+        answer = await self._call(method, request, lease=_lease(puts))
+        return int(answer.header.revision)
 
     async def compact(self, revision: Revision) -> None:
         """Forget the history before a revision, of the whole cluster."""
@@ -330,6 +344,10 @@ def _warn_of(shown: str, version: str) -> None:
     numbers = tuple(int(part) for part in version.split("-")[0].split("."))
     if numbers < _SOUND_SERVERS[0] or (3, 5) <= numbers < _SOUND_SERVERS[1]:
         log.warning("etcd %s at %s can lose data or watch events; use 3.4.31, 3.5.13 or newer", version, shown)
+
+
+def _lease(operations: Iterable[Operation]) -> int:
+    return next((op.lease for op in operations if isinstance(op, Put) and op.lease), 0)
 
 
 def _unique(keys: Iterable[str]) -> Iterable[str]:
