@@ -66,7 +66,7 @@ class KeptLease:
             log.info("Lease %x will run out by itself: %s", self.id, error)
 
     async def _renew(self) -> None:
-        pause = self._timing.renew
+        pause, away = self._timing.renew, False
         while self.holds():
             await asyncio.sleep(max(min(pause, self._stop_at - clock.now()), 0))
             if not self.holds():
@@ -78,10 +78,13 @@ class KeptLease:
             except LeaseLostError:
                 break
             except (StoreError, TimeoutError) as error:
-                log.warning("Lease %x was not renewed: %s", self.id, error or "no answer in time")
-                pause = self._timing.retry / 10
+                if not away:
+                    log.warning("Lease %x is not renewed, try on: %s", self.id, error or "no answer in time")
+                away, pause = True, self._timing.retry / 10
             else:
+                if away:
+                    log.info("Lease %x is renewed again", self.id)
+                away, pause = False, self._timing.renew
                 self._stop_at = self._timing.stop_at(sent)
-                pause = self._timing.renew
         log.warning("Lease %x is lost", self.id)
         self._lost.set()
