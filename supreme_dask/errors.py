@@ -15,6 +15,7 @@
         ├── LimitError (ValueError)            the caller's: a key, value or transaction that no store takes
         ├── FutureRevisionError (LookupError)  the caller's: a revision that the store has not reached
         ├── CompactedError (LookupError)       the world's: the store no longer keeps that revision
+        │   └── MovedError                     the world's: the system is in another shard now
         ├── LeaseLostError (LookupError)       the world's: the lease ended, and its keys with it
         ├── LeadershipLostError (RuntimeError) the world's: somebody else may lead now; nothing was written
         ├── AmbiguousWriteError (ConnectionError)   the world's: written or not, nobody can say; read again
@@ -22,6 +23,7 @@
         ├── StoreAccessError (PermissionError) the operator's: the store refuses who we are
         ├── StoreFullError (OSError)           the operator's: no space left for writes
         ├── StoreFormatError (RuntimeError)    the operator's: what is there was not written by this schema
+        ├── MoveError (RuntimeError)           the operator's: a system that cannot be moved now
         ├── DocumentError (ValueError)         the caller's: a document that its schema does not allow
         ├── NotPublishedError (LookupError)    the caller's: a document, revision or tag that is not there
         ├── PublishConflictError (RuntimeError) the world's: somebody else was faster; nothing was published
@@ -225,6 +227,21 @@ class CompactedError(StoreError, LookupError):
         self.compacted = compacted
 
 
+class MovedError(CompactedError):
+    """The system moved to another shard, where its history begins anew: list again and watch from there.
+
+    Attributes
+    ----------
+    system : str
+        Its name.
+    """
+
+    def __init__(self, system: str, asked: int) -> None:
+        super().__init__(asked, 0)
+        self.args = (f"system {system!r} moved to another shard; list again and watch from there",)
+        self.system = system
+
+
 class LeaseLostError(StoreError, LookupError):
     """The lease has ended, and with it every key that was put under it.
 
@@ -326,6 +343,20 @@ class StoreFormatError(StoreError, RuntimeError):
     def __init__(self, store: str, problem: str) -> None:
         super().__init__(f"{store}: {problem}")
         self.store = store
+
+
+class MoveError(StoreError, RuntimeError):
+    """A system that cannot be moved now. It is where it was, and whole.
+
+    Attributes
+    ----------
+    system : str
+        Its name.
+    """
+
+    def __init__(self, system: str, reason: str) -> None:
+        super().__init__(f"system {system!r} was not moved: {reason}")
+        self.system = system
 
 
 class DocumentError(StoreError, ValueError):

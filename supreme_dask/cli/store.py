@@ -1,4 +1,4 @@
-"""``dask supreme store``: an etcd cluster on this machine, to try things."""
+"""``dask supreme store``: an etcd cluster on this machine, to try things; shards."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 
 import click
 
+from supreme_dask.cli.shards import move_system, rebalance
 from supreme_dask.errors import SupremeError
 from supreme_dask.stores.local_etcd import LocalEtcd
 
 
 @click.group()
 def store() -> None:
-    """Run a store."""
+    """Run a store, or move systems between shards."""
+
+
+store.add_command(move_system)
+store.add_command(rebalance)
 
 
 @store.command()

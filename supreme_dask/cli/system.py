@@ -31,7 +31,7 @@ class System:
         """Return what a story comes to with the open store; our errors end the command."""
 
         async def told() -> _T:
-            async with open_store(self.store or default_store()) as store:
+            async with open_store(self.store or default_store(), self.name) as store:
                 return await story(store)
 
         try:

@@ -46,5 +46,5 @@ def scheduler_address(store: str, *, system: str = "default", wait: float = 10) 
 
 
 async def _find(url: str, system: str, wait: float) -> Node:
-    async with open_store(url) as store:
+    async with open_store(url, system) as store:
         return await find_scheduler(store, system, wait=wait)

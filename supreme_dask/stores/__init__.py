@@ -67,13 +67,16 @@ SCHEMES = {
 """Where the store of each URL scheme is; imported only when it is asked for."""
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, system: str = "") -> Store:
     """Return the store that a URL names, ready to be entered with ``async with``.
+
+    Of several shards, it is the one of a system. Any other store ignores what the system is.
 
     ========================================  ==============================================
     ``memory://``                             for tests: gone with its process
     ``sqlite:///path/to/file``                for one machine: all its processes share it
     ``etcd://host1:2379,host2:2379/prefix``   for a cluster; needs the extra ``[etcd]``
+    ``sharded:east=etcd://…;west=etcd://…``   systems spread over several stores of one kind or another
     ========================================  ==============================================
 
     Raises
@@ -83,6 +86,10 @@ def open_store(url: str) -> Store:
     MissingExtraError
         If the store needs packages that are not installed.
     """
+    if url.startswith("sharded:"):
+        from supreme_dask.stores.sharded import ShardedStore
+
+        return ShardedStore.named(url, system)
     address = parse(url)
     if address.scheme not in SCHEMES:
         raise StoreAddressError(address.shown, f"unknown scheme, known are {', '.join(sorted(SCHEMES))}")

@@ -73,7 +73,7 @@ def parse(url: str) -> Address:
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
     return Address(
-        shown=_without_password(parts, user, hosts),
+        shown=_without_password(parts, user, hosts) if credentials else url,
         scheme=parts.scheme,
         hosts=tuple(filter(None, hosts.split(","))),
         path=unquote(parts.path),

@@ -93,6 +93,13 @@ class Store(ABC):
         check_revision(at)
         return await self._list(prefix, at)
 
+    async def survey(self, prefix: str) -> tuple[KeyValue, ...]:
+        """Return what all systems have under a prefix, wherever they are.
+
+        Parts of it may be of different moments, so it has no revision and cannot be watched.
+        """
+        return (await self.list(prefix)).items
+
     async def put(self, key: str, value: bytes, *, lease: int = 0) -> Revision:
         """Set a key whatever it held, and return the revision.
 

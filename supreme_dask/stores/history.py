@@ -67,8 +67,9 @@ class History:
     """
 
     def __init__(self, url: str, system: str, *, every: float = 0.5, bounds: Bounds | None = None) -> None:
-        open_store(url)  # a mistake in the address is better said at the start
+        open_store(url, system)  # a mistake in the address is better said at the start
         self._url = url
+        self._system = system
         self._prefix = prefix(system, "decisions")
         self._every = every
         self._bounds = bounds or Bounds()
@@ -126,7 +127,7 @@ class History:
         while True:
             await self._wanted.wait()
             try:
-                async with open_store(self._url) as store:
+                async with open_store(self._url, self._system) as store:
                     await self._write_on(store)
             except (StoreError, OSError) as error:
                 level = logging.DEBUG if self._down else logging.WARNING

@@ -110,8 +110,7 @@ async def find_scheduler(store: Store, system: str, *, wait: float = 0) -> Node:
 
 async def systems(store: Store) -> list[str]:
     """Return the systems that have a scheduler."""
-    listing = await store.list(SYSTEMS)
-    keys = (kv.key.split("/") for kv in listing.items)
+    keys = (kv.key.split("/") for kv in await store.survey(SYSTEMS))
     return sorted({parts[1] for parts in keys if parts[2:4] == ["nodes", "scheduler"]})
 
 
@@ -134,9 +133,10 @@ class Registration:
     """
 
     def __init__(self, url: str, system: str, node: Node, *, ttl: int = 15) -> None:
-        open_store(url)  # a mistake in the address will not go away by waiting: better said at the start
+        open_store(url, system)  # a mistake in the address will not go away by waiting: better said at the start
         self.node = node
         self._url = url
+        self._system = system
         self._ttl = ttl
         self._value = pack(asdict(node))
         if len(self._value) > MOST_BYTES:
@@ -158,7 +158,7 @@ class Registration:
     async def _run(self) -> None:
         while True:
             try:
-                async with open_store(self._url) as store:
+                async with open_store(self._url, self._system) as store:
                     await self._stay(store)
             except (StoreError, OSError, TimeoutError) as error:
                 self._say_down(error)

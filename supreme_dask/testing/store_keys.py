@@ -21,13 +21,12 @@ from supreme_dask.stores import (
     Refused,
     Store,
     ValueIs,
-    open_store,
 )
 from supreme_dask.stores.limits import KEY_BYTES, TRANSACTION_PARTS, VALUE_BYTES
-from supreme_dask.testing.support import collect, with_store
+from supreme_dask.testing.support import StoreTests, collect, with_store
 
 
-class KeyContract:
+class KeyContract(StoreTests):
     """What reads and plain writes promise."""
 
     @with_store
@@ -93,7 +92,7 @@ class KeyContract:
     @with_store
     async def test_other_handles_see_what_was_written(self, store: Store) -> None:
         await store.put("a", b"1")
-        async with open_store(store.address) as other:
+        async with self.open(store.address) as other:
             seen = await other.get("a")
             await other.put("a", b"2")
         mine = await store.get("a")
@@ -156,7 +155,7 @@ class KeyContract:
             await store.compact(revision + 1_000_000)
 
 
-class TransactionContract:
+class TransactionContract(StoreTests):
     """What transactions promise, and what they refuse."""
 
     @with_store
@@ -222,7 +221,7 @@ class TransactionContract:
     @with_store
     async def test_of_many_who_swap_at_once_one_wins(self, store: Store) -> None:
         revision = await store.put("a", b"0")
-        async with open_store(store.address) as other:
+        async with self.open(store.address) as other:
             outcomes = await asyncio.gather(
                 *(
                     (store, other)[number % 2].transact([ModRevisionIs("a", revision)], [Put("a", b"%d" % number)])
@@ -245,7 +244,7 @@ class TransactionContract:
             if isinstance(await handle.transact(*swap), Refused):
                 await increment(handle)
 
-        async with open_store(store.address) as other:
+        async with self.open(store.address) as other:
             await asyncio.gather(*(increment((store, other)[number % 2]) for number in range(20)))
         kv = await store.get("a")
         assert kv is not None

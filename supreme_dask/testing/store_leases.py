@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 
 from supreme_dask.errors import CompactedError, LeaseLostError, StoreError
-from supreme_dask.stores import Event, Put, Store, open_store
+from supreme_dask.stores import Event, Put, Store
 from supreme_dask.stores.limits import TRANSACTION_PARTS
-from supreme_dask.testing.support import collect, count_events, with_store
+from supreme_dask.testing.support import StoreTests, collect, count_events, with_store
 
 
-class LeaseContract:
+class LeaseContract(StoreTests):
     """What leases promise."""
 
     @with_store
@@ -71,7 +71,7 @@ class LeaseContract:
         assert await store.get("a") is not None
 
 
-class WatchContract:
+class WatchContract(StoreTests):
     """What watches promise."""
 
     @with_store
@@ -123,7 +123,7 @@ class WatchContract:
     async def test_every_watch_of_every_handle_sees_everything_once_in_order(self, store: Store) -> None:
         start = (await store.list("")).revision
         total = 200
-        async with open_store(store.address) as other:
+        async with self.open(store.address) as other:
             watches = [
                 asyncio.create_task(
                     collect(handle, "w/", after=start, until=lambda seen: count_events(seen) == total)
@@ -166,7 +166,7 @@ class WatchContract:
 
     @with_store
     async def test_closing_ends_calls_with_errors_of_ours(self, store: Store) -> None:
-        handle = open_store(store.address)
+        handle = self.open(store.address)
         await handle.open()
         calls = [asyncio.ensure_future(handle.put(f"{number}", b"")) for number in range(20)]
         await asyncio.sleep(0)
@@ -179,7 +179,7 @@ class WatchContract:
 
     @with_store
     async def test_closing_ends_a_watch(self, store: Store) -> None:
-        handle = open_store(store.address)
+        handle = self.open(store.address)
         await handle.open()
         start = (await handle.list("")).revision
 

@@ -14,12 +14,20 @@ from supreme_dask.stores import Changes, Store, open_store
 _PATIENCE = 60.0
 
 
+class StoreTests:
+    """What all parts of the contract derive from."""
+
+    def open(self, address: str) -> Store:
+        """Return the store of an address; override it where that takes more than the address."""
+        return open_store(address)
+
+
 def with_store(test: Callable[[Any, Store], Awaitable[None]]) -> Callable[[Any, str], None]:
     """Make an ordinary test of a coroutine that takes an open store; `address` names it."""
 
-    def run(self: Any, address: str) -> None:
+    def run(self: StoreTests, address: str) -> None:
         async def story() -> None:
-            async with asyncio.timeout(_PATIENCE), open_store(address) as store:
+            async with asyncio.timeout(_PATIENCE), self.open(address) as store:
                 await test(self, store)
 
         asyncio.run(story())

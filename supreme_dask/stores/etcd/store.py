@@ -48,6 +48,7 @@ from supreme_dask.stores.operations import (
     Put,
     ValueIs,
 )
+from supreme_dask.stores.unless import unless
 from supreme_dask.stores.values import (
     Changes,
     Committed,
@@ -249,7 +250,7 @@ class EtcdStore(Store):
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             async with aclosing(watch(self._opened(), **self._watched(prefix), after=after)) as found:
-                while (batch := await _unless(closing, anext(found))) is not None:
+                while (batch := await unless(closing, anext(found))) is not None:
                     revision, events = batch
                     yield Changes(revision, tuple(map(self._event, events)))
         finally:
@@ -352,15 +353,3 @@ def _lease(operations: Iterable[Operation]) -> int:
 
 def _unique(keys: Iterable[str]) -> Iterable[str]:
     return dict.fromkeys(keys)
-
-
-async def _unless(stop: asyncio.Future[Any], step: Any) -> Any:
-    """Return what a step gives, or None once `stop` is done."""
-    stepping = asyncio.ensure_future(step)
-    try:
-        await asyncio.wait({stop, stepping}, return_when=asyncio.FIRST_COMPLETED)
-        return None if stop.done() else await stepping
-    finally:
-        if not stepping.done():
-            stepping.cancel()
-            await asyncio.gather(stepping, return_exceptions=True)
