@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -40,6 +41,23 @@ def find_etcd() -> Path:
     raise MissingProgramError("etcd", _HOW_TO_INSTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member runs.
+
+    Attributes
+    ----------
+    client, peer : str
+        Addresses at which it listens for clients and for the other members.
+    within : tuple of str
+        What goes before its command, such as that which enters a network namespace.
+    """
+
+    client: str = _HOST
+    peer: str = _HOST
+    within: tuple[str, ...] = ()
+
+
 class Member:
     """One etcd process, which can be killed, paused and started again with its data.
 
@@ -49,18 +67,22 @@ class Member:
         Where clients connect, as ``host:port``.
     """
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, place: Place) -> None:
         self.name = name
-        self.port, self.peer_port, self._metrics_port = _free_ports(3)
-        self.host = f"{_HOST}:{self.port}"
+        self.port, self.peer_port, metrics_port = _free_ports(3)
+        self.host = f"{place.client}:{self.port}"
+        self.peer = f"{place.peer}:{self.peer_port}"
+        self._metrics = f"{place.client}:{metrics_port}"
+        self._within = place.within
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self._command: list[str] = []
 
     def prepare(self, binary: Path, peers: str, arguments: Sequence[str], *, tls: bool) -> None:
         """Set the command line with which `start` starts it."""
-        client, peer = f"http{'s' if tls else ''}://{self.host}", f"http://{_HOST}:{self.peer_port}"
+        client, peer = f"http{'s' if tls else ''}://{self.host}", f"http://{self.peer}"
         self._command = [
+            *self._within,
             str(binary),
             f"--name={self.name}",
             f"--data-dir={self._directory / self.name}",
@@ -69,7 +91,7 @@ class Member:
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster={peers}",
-            f"--listen-metrics-urls=http://{_HOST}:{self._metrics_port}",
+            f"--listen-metrics-urls=http://{self._metrics}",
             "--logger=zap",
             "--log-level=warn",
             *arguments,
@@ -113,8 +135,7 @@ class Member:
         return next(float(words[1]) for words in lines if words and words[0] == name)
 
     def _page(self, path: str) -> str:
-        url = f"http://{_HOST}:{self._metrics_port}/{path}"
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{self._metrics}/{path}", timeout=2) as answer:
             return str(answer.read().decode())
 
     def _signal(self, number: signal.Signals) -> None:
@@ -135,6 +156,8 @@ class LocalEtcd:
         More command-line arguments for each member.
     tls
         Whether clients must use TLS; the certificates come with `arguments`.
+    places
+        Where the members run; all on loopback if it is left out.
     durable
         Whether data must outlive the machine's crash. Otherwise writes need not wait for the disk, if this
         etcd can do without.
@@ -147,10 +170,12 @@ class LocalEtcd:
         *,
         arguments: Sequence[str] = (),
         tls: bool = False,
+        places: Sequence[Place] = (),
         durable: bool = True,
     ) -> None:
-        self.members = tuple(Member(f"m{number}", directory) for number in range(members))
-        peers = ",".join(f"{member.name}=http://{_HOST}:{member.peer_port}" for member in self.members)
+        places = places or (Place(),) * members
+        self.members = tuple(Member(f"m{number}", directory, place) for number, place in enumerate(places))
+        peers = ",".join(f"{member.name}=http://{member.peer}" for member in self.members)
         binary = find_etcd()
         if not durable and _knows(binary, _NO_FSYNC):
             arguments = (*arguments, _NO_FSYNC)

@@ -1,11 +1,13 @@
 """Faults of members and of the network under traffic: no watch event is lost, repeated or out of order."""
 
 import asyncio
+import json
 import re
+import shutil
 import subprocess
-from collections import Counter
+import sys
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from itertools import count, pairwise
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +15,9 @@ from supreme_dask.errors import AmbiguousWriteError, StoreError, StoreUnavailabl
 from supreme_dask.stores import open_store
 from supreme_dask.stores.local_etcd import find_etcd
 from supreme_dask.testing import Proxy
+from tests.stores.traffic import CLEAN, PATIENCE, Traffic, until
 
-LAST = "traffic/last"
-PATIENCE = 40.0
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,97 +34,6 @@ def healed(cluster):
         if not member.running():
             member.start()
     cluster.wait()
-
-
-class Traffic:
-    """Puts of different values, one after the other, and a watch over them."""
-
-    def __init__(self, store):
-        self.store = store
-        self.acknowledged = []
-        self.doubtful = set()
-        self.errors = Counter()
-        self.seen = []
-        self.longest_outage = 0.0
-        self._stopping = False
-
-    @classmethod
-    @asynccontextmanager
-    async def on(cls, store):
-        traffic = cls(store)
-        start = (await store.list("")).revision
-        tasks = [asyncio.create_task(traffic._watch(start)), asyncio.create_task(traffic._write())]
-        try:
-            await traffic.more(20)
-            yield traffic
-            await traffic.more(20)
-            traffic._stopping = True
-            async with asyncio.timeout(PATIENCE):
-                await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def more(self, number):
-        """Wait until so many more values are written, and the watch has seen one of them."""
-        before = len(self.acknowledged)
-        await until(lambda: len(self.acknowledged) >= before + number)
-        await until(lambda: self.seen and self.seen[-1][1] >= self.acknowledged[before])
-
-    async def _write(self):
-        loop, worked = asyncio.get_running_loop(), None
-        for value in count(1):
-            last = self._stopping
-            try:
-                await self.store.put(LAST if last else f"traffic/{value % 20}", b"%d" % value)
-            except AmbiguousWriteError as error:
-                self.doubtful.add(value)
-                self.errors[type(error).__name__] += 1
-            except StoreUnavailableError as error:
-                self.errors[type(error).__name__] += 1
-            else:
-                self.acknowledged.append(value)
-                self.longest_outage = max(self.longest_outage, loop.time() - (worked or loop.time()))
-                worked = loop.time()
-                if last:
-                    return
-            await asyncio.sleep(0.005)
-
-    async def _watch(self, after):
-        async with aclosing(self.store.watch("traffic/", after=after)) as watch:
-            async for changes in watch:
-                self.seen += [(changes.revision, int(event.kv.value)) for event in changes.events]
-                if any(event.key == LAST for event in changes.events):
-                    return
-
-    def verdict(self):
-        """Return what the watch got wrong, by kind."""
-        values = [value for _, value in self.seen]
-        certain = [value for value in values if value not in self.doubtful]
-        return {
-            "lost": sorted(set(self.acknowledged) - set(values)),
-            "repeated": [value for value, count in Counter(values).items() if count > 1],
-            "out of order": [pair for pair in pairwise(self.seen) if pair[0][0] >= pair[1][0]]
-            + [pair for pair in pairwise(certain) if pair[0] >= pair[1]],
-            "invented": sorted(set(values) - set(self.acknowledged) - self.doubtful),
-        }
-
-    def report(self, fault):
-        print(
-            f"| {fault} | {len(self.acknowledged)} | {len(self.seen)} | "
-            + " | ".join(str(len(wrong)) for wrong in self.verdict().values())
-            + f" | {self.longest_outage:.2f} | {dict(self.errors)} |"
-        )
-
-
-CLEAN = {"lost": [], "repeated": [], "out of order": [], "invented": []}
-
-
-async def until(condition):
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  what is waited for happens in other processes
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -227,6 +138,20 @@ def test_the_network_between_client_and_members_fails(cluster, kind):
     traffic = asyncio.run(story())
     traffic.report(kind)
     assert traffic.verdict() == CLEAN
+
+
+def test_a_member_is_cut_off_from_the_others_but_not_from_us():
+    """In network namespaces: only there can the links between members be cut alone."""
+    enter = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("ip") is None or subprocess.run([*enter, "ip", "link"], capture_output=True).returncode:
+        pytest.skip("needs ip and the right to make network namespaces: apt-get install iproute2, run as root")
+    program = [sys.executable, "-m", "tests.stores.partition_program"]
+    done = subprocess.run([*enter, *program], capture_output=True, text=True, cwd=ROOT, timeout=180)
+    assert done.returncode == 0, done.stderr
+    for role, found in json.loads(done.stdout).items():
+        print(f"| {role} cut from the others | {found} |")
+        assert found["verdict"] == CLEAN
+        assert found["written"] >= 90
 
 
 def test_members_that_the_address_does_not_name_are_found(cluster):
