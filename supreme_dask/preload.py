@@ -6,6 +6,7 @@ import dask.config
 from distributed import Scheduler, Worker
 
 from supreme_dask.scheduler.plugin import SupremePlugin
+from supreme_dask.scheduler.recording import Recorder
 from supreme_dask.scheduler.registration import SchedulerRegistration
 from supreme_dask.worker.capacity import declare
 from supreme_dask.worker.registration import WorkerRegistration
@@ -21,7 +22,7 @@ async def dask_setup(server: object) -> None:
 
 
 async def register(server: object) -> None:
-    """Keep a scheduler or a worker registered in the store ``supreme.store``, if that is set."""
+    """Keep a scheduler or a worker registered in the store ``supreme.store``, and its decisions, if that is set."""
     store = dask.config.get("supreme.store", default=None)
     if not store:
         return
@@ -29,5 +30,6 @@ async def register(server: object) -> None:
     labels = dask.config.get("supreme.labels", default={})
     if isinstance(server, Scheduler):
         server.add_plugin(SchedulerRegistration(store, system, labels=labels), idempotent=True)
+        server.add_plugin(Recorder(store, system), idempotent=True)
     elif isinstance(server, Worker):
         await server.plugin_add(WorkerRegistration(store, system, labels=labels), catch_errors=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from supreme_dask.cli.documents import group
+from supreme_dask.cli.history import history
 from supreme_dask.cli.nodes import nodes
 from supreme_dask.cli.rollback import rollback, tag
 from supreme_dask.cli.store import store
@@ -17,7 +18,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (nodes, rollback, store, tag, up, worker):
+for command in (history, nodes, rollback, store, tag, up, worker):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from supreme_dask.core.resources import format_amount
 
+FURTHER = "for further reasons of this kind, too many to keep"
+"""In the place of sentences when far more different ones come at once than anybody reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unplaceable:
@@ -66,6 +69,39 @@ def actor_refused(why: Unplaceable) -> str:
         f"no worker has room for this actor now, and actors cannot wait: it needs {why.resource} {needed}, "
         f"{found} are free on {why.address}, which comes nearest; create it later, or with less"
     )
+
+
+def joined(address: str, threads: int) -> str:
+    """Say that a worker came.
+
+    Examples
+    --------
+    >>> joined("tcp://a:1", 1)
+    'worker tcp://a:1 joined, with 1 thread'
+    """
+    return f"worker {address} joined, with {_counted(threads, 'thread')}"
+
+
+def left(address: str, running: int, *, expected: bool) -> str:
+    """Say that a worker is gone, and that it had not ended so many of its tasks.
+
+    To the scheduler, one that closes by itself looks like one that dies.
+
+    Examples
+    --------
+    >>> left("tcp://a:1", 0, expected=True)
+    'worker tcp://a:1 left, as it was told to'
+    >>> left("tcp://a:1", 2, expected=False)
+    'worker tcp://a:1 is gone and was not told to leave: it closed or died, 2 tasks there had not ended'
+    """
+    if expected:
+        return f"worker {address} left, as it was told to"
+    unended = f", {_counted(running, 'task')} there had not ended" if running else ""
+    return f"worker {address} is gone and was not told to leave: it closed or died{unended}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _amount(resource: str, amount: int) -> str:

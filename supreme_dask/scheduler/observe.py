@@ -118,6 +118,14 @@ def unmanaged(ws: WorkerState) -> int:
     return max(process - managed(ws), 0)
 
 
+def departure(scheduler: Scheduler, address: str) -> tuple[bool, int]:
+    """Return whether a worker that was just removed had been told to leave, and how many tasks it had not ended."""
+    for _, event in reversed(scheduler.get_events(address)):
+        if event.get("action") == "remove-worker":
+            return bool(event.get("expected")), len(event.get("processing-tasks", ()))
+    return False, 0
+
+
 def _declared(ws: WorkerState) -> tuple[dict[str, int], list[DemandError]]:
     amounts: dict[str, int] = {}
     errors: list[DemandError] = []

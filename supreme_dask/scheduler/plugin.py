@@ -24,7 +24,7 @@ from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
 from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.scheduler import observe
+from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
@@ -104,7 +104,9 @@ class SupremePlugin(SchedulerPlugin):
             return
         log.error("supreme-dask failed; plain Dask places from now on", exc_info=error)
         self._hand_over()
-        self._hands.warn(f"supreme-dask failed: {error!r}; plain Dask places tasks from now on")
+        sentence = f"supreme-dask failed: {error!r}; plain Dask places tasks from now on"
+        self._hands.warn(sentence)
+        recording.record(self._scheduler, "retreat", sentence)
 
     def _stop(self) -> None:
         self.active = False
@@ -256,7 +258,9 @@ class SupremePlugin(SchedulerPlugin):
                 self._hands.recall(address, keys)
             case Warn(sentence):
                 self._hands.warn(sentence)
+                recording.record(self._scheduler, "hold", sentence)
             case Fail(keys, sentence):
+                recording.record(self._scheduler, "reject", sentence, tasks=len(keys))
                 for key in keys:
                     self._hands.fail(key, TimeoutError(sentence))
 
@@ -270,6 +274,7 @@ class SupremePlugin(SchedulerPlugin):
         ts = self._scheduler.tasks.get(key)
         if ts is not None and ts.state == "no-worker":
             self._hands.fail(key, ValueError(sentence))
+            recording.tally(self._scheduler, "reject", sentence)
 
     # ----------------------------------------------------------------------------------- events
     @safely
