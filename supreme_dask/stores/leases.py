@@ -79,7 +79,7 @@ class KeptLease:
                 break
             except (StoreError, TimeoutError) as error:
                 if not away:
-                    log.warning("Lease %x is not renewed, try on: %s", self.id, error or "no answer in time")
+                    log.warning("Lease %x is not renewed, try on: %s", self.id, str(error) or "no answer in time")
                 away, pause = True, self._timing.retry / 10
             else:
                 if away:
