@@ -14,7 +14,7 @@ from supreme_dask.stores.registry import Node, Registration
 
 
 class SchedulerRegistration(SchedulerPlugin):
-    """Keeps a scheduler registered, so that workers and clients find it by the name of its system.
+    """Keeps a scheduler registered under the next epoch of its system, so that workers and clients find it.
 
     Parameters are those of `Registration`; `labels` say where it is, such as ``{"zone": "a"}``.
     """
@@ -28,21 +28,19 @@ class SchedulerRegistration(SchedulerPlugin):
         system: str,
         *,
         labels: Mapping[str, str] | None = None,
-        epoch: int = 0,
         ttl: int = 15,
     ) -> None:
         self._store = store
         self._system = system
         self._labels = dict(labels or {})
-        self._epoch = epoch
         self._ttl = ttl
         self._registration: Registration | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
         """Begin; the scheduler listens by now."""
         facts = {"pid": os.getpid(), "host": platform.node(), "distributed": version("distributed")}
-        node = Node("scheduler", scheduler.id, scheduler.address, self._epoch, self._labels, facts)
-        self._registration = Registration(self._store, self._system, node, ttl=self._ttl)
+        node = Node("scheduler", scheduler.id, scheduler.address, labels=self._labels, facts=facts)
+        self._registration = Registration(self._store, self._system, node, ttl=self._ttl, counted=True)
         self._registration.start()
 
     async def close(self) -> None:

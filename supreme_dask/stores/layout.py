@@ -6,6 +6,7 @@ All keys of a system begin with its name, so that transactions over them stay in
     systems/<system>/revisions/<document>/<number>     its revisions, never changed
     systems/<system>/tags/<tag>                        revision numbers of all documents at one moment
     systems/<system>/nodes/<kind>/<identity>           who is there, each under a lease of its own
+    systems/<system>/epoch                             of its newest scheduler
     systems/<system>/decisions/<number>                batches of the history
     systems/<system>/blobs/<name>                      pointers to large things
 """
@@ -37,6 +38,11 @@ def check_name(name: str) -> str:
 def prefix(system: str, room: str) -> str:
     """Return what the keys of one kind of thing of a system begin with."""
     return f"{SYSTEMS}{check_name(system)}/{room}/"
+
+
+def epoch_key(system: str) -> str:
+    """Return the key that counts the schedulers of a system."""
+    return f"{SYSTEMS}{check_name(system)}/epoch"
 
 
 def pack(value: Mapping[str, Any]) -> bytes:

@@ -11,15 +11,16 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from supreme_dask.errors import LimitError, NoSchedulerError, StoreError, StoreFormatError
 from supreme_dask.stores import open_store
 from supreme_dask.stores.base import Store
 from supreme_dask.stores.follow import follow
-from supreme_dask.stores.layout import SYSTEMS, check_name, pack, prefix, unpack
-from supreme_dask.stores.values import KeyValue, Revision
+from supreme_dask.stores.layout import SYSTEMS, check_name, epoch_key, pack, prefix, unpack
+from supreme_dask.stores.operations import ModRevisionIs, Put
+from supreme_dask.stores.values import Committed, KeyValue, Revision
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,18 @@ async def systems(store: Store) -> list[str]:
     return sorted({parts[1] for parts in keys if parts[2:4] == ["nodes", "scheduler"]})
 
 
+async def next_epoch(store: Store, system: str) -> int:
+    """Return a number that is greater than all that were returned for the system before."""
+    key = epoch_key(system)
+    while True:
+        kv = await store.get(key)
+        epoch = int(kv.value) + 1 if kv else 1
+        # Should nobody know whether it was written, the caller begins again and leaves one number out.
+        unchanged = ModRevisionIs(key, kv.mod_revision if kv else 0)
+        if isinstance(await store.transact((unchanged,), (Put(key, b"%d" % epoch),)), Committed):
+            return epoch
+
+
 class Registration:
     """Keeps a process registered, whatever happens to the store.
 
@@ -123,6 +136,9 @@ class Registration:
         Address of the store.
     ttl
         Seconds after which it vanishes if this process dies, at least.
+    counted
+        Take the next epoch of the system at the first registration, and keep it: a scheduler that starts
+        later has a greater one, whatever became of the store meanwhile.
 
     Raises
     ------
@@ -132,15 +148,16 @@ class Registration:
         If the entry is too large, or a name is none.
     """
 
-    def __init__(self, url: str, system: str, node: Node, *, ttl: int = 15) -> None:
+    def __init__(self, url: str, system: str, node: Node, *, ttl: int = 15, counted: bool = False) -> None:
         open_store(url, system)  # a mistake in the address will not go away by waiting: better said at the start
         self.node = node
         self._url = url
         self._system = system
         self._ttl = ttl
-        self._value = pack(asdict(node))
-        if len(self._value) > MOST_BYTES:
-            raise LimitError(f"entry of {len(self._value)} bytes", f"up to {MOST_BYTES}", "Leave out some facts.")
+        self._counted = counted
+        size = len(pack(asdict(node)))
+        if size > MOST_BYTES:
+            raise LimitError(f"entry of {size} bytes", f"up to {MOST_BYTES}", "Leave out some facts.")
         self._key = f"{prefix(system, 'nodes')}{node.kind}/{check_name(node.identity)}"
         self._down = False
         self._task: asyncio.Task[None] | None = None
@@ -170,7 +187,9 @@ class Registration:
             lease = await store.grant(self._ttl)
         try:
             async with asyncio.timeout(self._ttl):
-                await store.put(self._key, self._value, lease=lease.id)
+                if self._counted and not self.node.epoch:
+                    self.node = replace(self.node, epoch=await next_epoch(store, self._system))
+                await store.put(self._key, pack(asdict(self.node)), lease=lease.id)
             self._say_there()
             while True:
                 await asyncio.sleep(lease.ttl / 5)

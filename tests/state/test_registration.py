@@ -49,10 +49,10 @@ def test_a_scheduler_and_its_worker_register_and_leave(url, until):
         async with open_store(url) as store:
             registry = Registry(store, "blue")
             async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
-                plugin = SchedulerRegistration(url, "blue", labels={"zone": "a"}, epoch=3, ttl=2)
+                plugin = SchedulerRegistration(url, "blue", labels={"zone": "a"}, ttl=2)
                 await scheduler.register_scheduler_plugin(plugin, idempotent=True)
                 found = await find_scheduler(store, "blue", wait=30)
-                assert (found.address, found.epoch, found.labels) == (scheduler.address, 3, {"zone": "a"})
+                assert (found.address, found.epoch, found.labels) == (scheduler.address, 1, {"zone": "a"})
                 async with Worker(scheduler.address, nthreads=2, dashboard_address="127.0.0.1:0") as worker:
                     await worker.plugin_add(WorkerRegistration(url, "blue", labels={"group": "small"}, ttl=2))
 

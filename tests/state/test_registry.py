@@ -18,7 +18,7 @@ from supreme_dask.errors import (
 )
 from supreme_dask.stores import open_store
 from supreme_dask.stores.local_etcd import LocalEtcd
-from supreme_dask.stores.registry import Node, Registration, Registry, find_scheduler, systems
+from supreme_dask.stores.registry import Node, Registration, Registry, find_scheduler, next_epoch, systems
 
 SCHEDULER = Node("scheduler", "s-1", "tcp://127.0.0.1:8786", epoch=1, labels={"zone": "a"}, facts={"pid": 7})
 WORKER = Node("worker", "w-1", "tcp://127.0.0.1:9000", labels={"group": "small"})
@@ -154,6 +154,28 @@ def test_the_latest_epoch_leads(address, on):
         assert await find_scheduler(store, "blue") == later
         for registration in registrations:
             await registration.stop()
+
+    on(address, story)
+
+
+def test_schedulers_that_start_at_once_get_epochs_of_their_own_and_keep_them(address, on, until):
+    """Also when a lease is lost: it is the same scheduler that comes back."""
+
+    async def story(store):
+        assert sorted(await asyncio.gather(*(next_epoch(store, "blue") for _ in range(8)))) == list(range(1, 9))
+        starting = Node("scheduler", "s-1", "tcp://127.0.0.1:8786")
+        registration = Registration(address, "blue", starting, ttl=2, counted=True)
+        registration.start()
+        registry = Registry(store, "blue")
+
+        async def there():
+            return [node.epoch for node in await registry.nodes()] == [9]
+
+        await until(there)
+        (kv,) = (await store.list("systems/blue/nodes/")).items
+        await store.revoke(kv.lease)
+        await until(there)
+        await registration.stop()
 
     on(address, story)
 
