@@ -8,6 +8,7 @@ from distributed import Scheduler, Worker
 from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.scheduler.recording import Recorder
 from supreme_dask.scheduler.registration import SchedulerRegistration
+from supreme_dask.scheduler.warmth import WarmStart
 from supreme_dask.worker.capacity import declare
 from supreme_dask.worker.registration import WorkerRegistration
 
@@ -31,5 +32,6 @@ async def register(server: object) -> None:
     if isinstance(server, Scheduler):
         server.add_plugin(SchedulerRegistration(store, system, labels=labels), idempotent=True)
         server.add_plugin(Recorder(store, system), idempotent=True)
+        server.add_plugin(WarmStart(store, system), idempotent=True)
     elif isinstance(server, Worker):
         await server.plugin_add(WorkerRegistration(store, system, labels=labels), catch_errors=False)

@@ -7,6 +7,7 @@ import click
 from supreme_dask.cli.documents import group
 from supreme_dask.cli.history import history
 from supreme_dask.cli.nodes import nodes
+from supreme_dask.cli.profiles import profiles
 from supreme_dask.cli.rollback import rollback, tag
 from supreme_dask.cli.store import store
 from supreme_dask.cli.up import up
@@ -18,7 +19,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (history, nodes, rollback, store, tag, up, worker):
+for command in (history, nodes, profiles, rollback, store, tag, up, worker):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

@@ -83,6 +83,19 @@ class Kinds:
             self._resolve_all(kind)
         return False
 
+    def profiles(self) -> Iterator[tuple[str, Profile]]:
+        """Return what was learned of each type."""
+        return ((name, kind.profile) for name, kind in self._kinds.items())
+
+    def adopt(self, name: str, profile: Profile) -> bool:
+        """Take over what was learned of a type elsewhere, unless something is known here; return whether it was."""
+        kind = self[name]
+        if kind.profile.count:
+            return False
+        kind.profile = profile
+        self._resolve_all(kind)
+        return True
+
     def may_start(self, shape: Shape) -> bool:
         """Tell whether one more task of a shape may run, as far as its type is concerned: few probe at once."""
         kind = self[shape.type]

@@ -107,6 +107,25 @@ class Needs:
         """Return the bytes for the next attempt of a run that was killed with `failed` bytes."""
         return int(_next(failed, self.largest)) + _NOISE
 
+    @property
+    def kills(self) -> int:
+        """How many killed runs are remembered whose need was not measured since."""
+        return len(self._kills) + sum(seen.killed for seen in self._waiting)
+
+    def predictor(self) -> str:
+        """Return in a word what the estimates come from."""
+        if len(self._runs) >= _FEW:
+            return "line" if self._fitted().line.slope else "level"
+        if len(self._runs):
+            return "largest"
+        return "bounds" if self._bounds else "none"
+
+    def remembered(self) -> list[tuple[int, int, float]]:
+        """Return inputs, needs and seconds of the exact runs remembered, ascending by need."""
+        waiting = [(seen.inputs, seen.memory, seen.wall) for seen in self._waiting if seen.exact and not seen.killed]
+        learned = [(int(inputs), int(memory), float(wall)) for inputs, memory, wall in self._runs]
+        return sorted(learned + waiting, key=lambda run: run[1])
+
     # ------------------------------------------------------------------------------------------ asking
     def _floor(self) -> float:
         """Return what no estimate stays below, for an open kill or a doubt; 0 in quiet times."""

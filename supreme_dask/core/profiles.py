@@ -53,6 +53,38 @@ class Measurement:
     killed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a profile says, for humans.
+
+    Attributes
+    ----------
+    count : int
+        Measurements taken.
+    predictor : str
+        ``line`` over the input size, ``level``, ``largest`` so far, ``bounds`` of overlapped runs, ``none``.
+    typical, high : int or None
+        Median and largest need in bytes of the exact runs remembered; None before the first.
+    waste : float or None
+        Share of memory × time that these estimates would have left unused in those runs.
+    kills : int
+        Runs killed for their memory whose need was not measured since.
+    duration : float or None
+        Mean seconds of the recent runs.
+    cores : float
+        Most cores that a recent run kept busy.
+    """
+
+    count: int
+    predictor: str
+    typical: int | None
+    high: int | None
+    waste: float | None
+    kills: int
+    duration: float | None
+    cores: float
+
+
 class Profile:
     """What the runs of one task type took: processor time, network, duration and, foremost, memory.
 
@@ -137,6 +169,18 @@ class Profile:
         mostly needs what the largest of them did, and doubling would overshoot.
         """
         return self._needs.retry(failed)
+
+    def summary(self) -> Summary:
+        """Return what was learned, for humans."""
+        runs = self._needs.remembered()
+        middle, high = (runs[len(runs) // 2][1], runs[-1][1]) if runs else (None, None)
+        predictor, kills = self._needs.predictor(), self._needs.kills
+        return Summary(self.count, predictor, middle, high, self._waste(runs), kills, self.duration, self.cores)
+
+    def _waste(self, runs: list[tuple[int, int, float]]) -> float | None:
+        aside = sum((self.memory(inputs) or 0) * wall for inputs, _, wall in runs)
+        used = sum(min(need, self.memory(inputs) or 0) * wall for inputs, need, wall in runs)
+        return 1 - used / aside if aside else None
 
     def to_wire(self) -> dict[str, Any]:
         """Return all that was learned, in numbers, strings, lists and dicts."""

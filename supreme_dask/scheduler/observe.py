@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from types import CodeType
 from typing import Any
 
 from distributed.core import Status
@@ -51,6 +53,16 @@ def measurement(
     cpu, memory, exact, _ = measured
     inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
     return Measurement(wall, cpu, memory, bool(exact), inputs)
+
+
+def code_of(ts: TaskState) -> str:
+    """Return what changes when the function of a task does; empty where that has no code of Python's.
+
+    A hash of the function's own bytecode and constants, not of what it calls. Another release of Python
+    compiles to other bytecode, and counts as a change.
+    """
+    code = getattr(getattr(ts.run_spec, "func", None), "__code__", None)
+    return _hash_of(code) if isinstance(code, CodeType) else ""
 
 
 def held_afterwards(metadata: Mapping[str, Any]) -> int | None:
@@ -124,6 +136,12 @@ def departure(scheduler: Scheduler, address: str) -> tuple[bool, int]:
         if event.get("action") == "remove-worker":
             return bool(event.get("expected")), len(event.get("processing-tasks", ()))
     return False, 0
+
+
+def _hash_of(code: CodeType) -> str:
+    constants = [_hash_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    parts = (code.co_code.hex(), *code.co_names, *constants)
+    return sha256("\0".join(parts).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def _declared(ws: WorkerState) -> tuple[dict[str, int], list[DemandError]]:

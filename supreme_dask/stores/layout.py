@@ -8,6 +8,7 @@ All keys of a system begin with its name, so that transactions over them stay in
     systems/<system>/nodes/<kind>/<identity>           who is there, each under a lease of its own
     systems/<system>/epoch                             of its newest scheduler
     systems/<system>/decisions/<number>                batches of the history
+    systems/<system>/profiles/<type>                   what was learned of a task type
     systems/<system>/blobs/<name>                      pointers to large things
 """
 
