@@ -31,8 +31,9 @@ test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_SOURCE=DIR: a checkout of distributed
 	$(BIN)/python tests/distributed/run.py
 
-soak: .venv/.test            ## the long forms of fault, fencing and linearizability tests; about an hour
-	SUPREME_FENCING_RUNS=500 $(BIN)/python -m pytest tests/stores -m "slow or not slow" --timeout 12000
+soak: .venv/.test            ## the long forms of the tests of faults; hours
+	SUPREME_FENCING_RUNS=500 SUPREME_STORM_TASKS=10000 $(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py \
+		-m "slow or not slow" --timeout 12000
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from supreme_dask.core.resources import format_amount
@@ -98,6 +99,40 @@ def left(address: str, running: int, *, expected: bool) -> str:
         return f"worker {address} left, as it was told to"
     unended = f", {_counted(running, 'task')} there had not ended" if running else ""
     return f"worker {address} is gone and was not told to leave: it closed or died{unended}"
+
+
+def killed(address: str, running: int, blamed: str | None) -> str:
+    """Say what follows from a worker that was killed for its memory.
+
+    Examples
+    --------
+    >>> killed("tcp://a:1", 1, "load-7")
+    'worker tcp://a:1 was killed for its memory: load-7 took too much and gets more next time'
+    >>> killed("tcp://a:1", 3, None)
+    'worker tcp://a:1 was killed for its memory: which of 3 tasks took too much nobody can tell; each runs alone next'
+    """
+    follows = (
+        f"{blamed} took too much and gets more next time"
+        if blamed is not None
+        else f"which of {running} tasks took too much nobody can tell; each runs alone next"
+    )
+    return f"worker {address} was killed for its memory: {follows}"
+
+
+def too_large(key: str, peak: int, tried: Sequence[int], largest: int) -> str:
+    """Say that a task needs more memory than any worker has.
+
+    Examples
+    --------
+    >>> too_large("load-7", 3 << 30, [1 << 30, 2 << 30], 2 << 30).partition("; ")[0]
+    'load-7 needs more memory than any worker has: it held 3 GiB when it was killed last'
+    """
+    sizes = ", ".join(_amount("memory", size) for size in tried)
+    return (
+        f"{key} needs more memory than any worker has: it held {_amount('memory', peak)} when it was killed last; "
+        f"expected were {_amount('memory', tried[0])}, tried {sizes}, and the largest worker has "
+        f"{_amount('memory', largest)} for tasks. Add a larger worker, or give the task less to do at once"
+    )
 
 
 def _counted(number: int, noun: str) -> str:

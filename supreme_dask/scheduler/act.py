@@ -116,6 +116,14 @@ class Hands:
         ts.actor = is_actor
         self._scheduler.transitions(recommendations, stimulus)
 
+    def acquit(self, keys: Iterable[Key]) -> None:
+        """Take back, or in advance, what the death of a worker counts against its tasks."""
+        for key in keys:
+            ts = self._scheduler.tasks.get(key)
+            if ts is not None:
+                ts.suspicious -= 1
+                ts.prefix.suspicious -= 1
+
     def warn(self, sentence: str) -> None:
         """Show a warning in every client; it needs nothing of ours there."""
         log.warning("%s", sentence)

@@ -13,7 +13,7 @@ from typing import Any
 from dask.typing import Key
 from distributed.scheduler import TaskState
 
-from supreme_dask.core.resources import Resources
+from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.errors import DemandError
 
 
@@ -30,7 +30,7 @@ class Demands:
         self._rules = dict(rules)
         self._declared: dict[Key, Resources] = {}
         self._interned: dict[Resources, Resources] = {}
-        self.errors: dict[Key, DemandError] = {}
+        self.errors: dict[Key, Exception] = {}
 
     def read(self, ts: TaskState) -> None:
         """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
@@ -52,6 +52,14 @@ class Demands:
     def of(self, ts: TaskState) -> Resources | None:
         """Return what was declared for a task, or None."""
         return self._declared.get(ts.key) or self._rules.get(ts.prefix.name)
+
+    def enlarge(self, ts: TaskState, memory: int) -> None:
+        """Give a task so many bytes from now on, whatever was declared or learned: it was killed with less."""
+        self._declared[ts.key] = (self.of(ts) or Resources()).overlaid(Resources.of({MEMORY: memory}))
+
+    def refuse(self, key: Key, error: Exception) -> None:
+        """Let a task fail when it is to be placed the next time."""
+        self.errors[key] = error
 
     def forget(self, key: Key) -> None:
         """Drop what was declared for a task that is gone."""

@@ -54,6 +54,11 @@ class MemoryWatch:
         self._watched.pop(address, None)
         self._admission.remove_worker(address)
 
+    def base(self, address: str) -> int:
+        """Return the bytes that a worker's process takes when it runs and stores nothing."""
+        watched = self._watched.get(address)
+        return watched.base if watched is not None else 0
+
     def stored(self, ws: WorkerState, row: Row, held: int | None = None) -> None:
         """Note what a worker stores, after a result was added or dropped.
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from types import CodeType
 from typing import Any
 
+from dask.typing import Key
 from distributed.core import Status
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 
@@ -128,6 +129,23 @@ def unmanaged(ws: WorkerState) -> int:
     """Return the bytes that a worker's process takes beside its results, at its last heartbeat."""
     process: int = ws.metrics.get("memory", 0)
     return max(process - managed(ws), 0)
+
+
+def processing(scheduler: Scheduler, address: str) -> list[Key]:
+    """Return the tasks that a worker was given and has not ended."""
+    ws = scheduler.workers.get(address)
+    return [ts.key for ts in ws.processing] if ws is not None else []
+
+
+def stored(scheduler: Scheduler, address: str) -> int:
+    """Return the bytes of results in a worker's memory."""
+    ws = scheduler.workers.get(address)
+    return managed(ws) if ws is not None else 0
+
+
+def waiting(scheduler: Scheduler, keys: Iterable[Key]) -> list[Key]:
+    """Return those of the tasks that are held."""
+    return [key for key in keys if key in scheduler.tasks and scheduler.tasks[key].state == "no-worker"]
 
 
 def departure(scheduler: Scheduler, address: str) -> tuple[bool, int]:

@@ -29,6 +29,8 @@ from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.guard import safely
+from supreme_dask.scheduler.kills import EVENT as KILLED
+from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -70,6 +72,7 @@ class SupremePlugin(SchedulerPlugin):
         self._demands = Demands(config.demands())
         self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
         self._ghosts = Ghosts(self.admission, self._hands)
+        self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
         self._fill_planned = False
@@ -185,7 +188,8 @@ class SupremePlugin(SchedulerPlugin):
         if decided is not None or ts.state == "no-worker":
             return decided
         if ts.key in self._demands.errors:
-            self._fail_soon(ts.key, str(self._demands.errors[ts.key]))
+            error = self._demands.errors[ts.key]
+            self._fail_soon(ts.key, str(error), MemoryError if isinstance(error, MemoryError) else ValueError)
             return None
         task = observe.task(ts, self._demands.of(ts))
         address = self._ghosts.home(ts.key)
@@ -264,17 +268,17 @@ class SupremePlugin(SchedulerPlugin):
                 for key in keys:
                     self._hands.fail(key, TimeoutError(sentence))
 
-    def _fail_soon(self, key: Key, sentence: str) -> None:
+    def _fail_soon(self, key: Key, sentence: str, kind: type[Exception] = ValueError) -> None:
         # Not now: the scheduler is in the middle of a transition of this very task. A built-in error, because
         # a client without this package could not read one of ours.
-        asyncio.get_running_loop().call_soon(self._fail_held, key, sentence)
+        asyncio.get_running_loop().call_soon(self._fail_held, key, kind(sentence))
 
     @safely
-    def _fail_held(self, key: Key, sentence: str) -> None:
+    def _fail_held(self, key: Key, error: Exception) -> None:
         ts = self._scheduler.tasks.get(key)
         if ts is not None and ts.state == "no-worker":
-            self._hands.fail(key, ValueError(sentence))
-            recording.tally(self._scheduler, "reject", sentence)
+            self._hands.fail(key, error)
+            recording.tally(self._scheduler, "reject", str(error))
 
     # ----------------------------------------------------------------------------------- events
     @safely
@@ -305,6 +309,7 @@ class SupremePlugin(SchedulerPlugin):
             self.admission.finish(key, None, monotonic())
         if finish == "forgotten":
             self._demands.forget(key)
+            self._kills.forget(key)
 
     @safely
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -316,6 +321,16 @@ class SupremePlugin(SchedulerPlugin):
         """Forget a worker that is gone; its tasks have been decided anew before."""
         self._ghosts.gone(worker)
         self._memory.leave(worker)
+        self._fill_soon()
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Listen to nannies. Called for every event of the cluster, of which few concern us."""
+        if topic == KILLED:
+            self._killed(msg)
+
+    @safely
+    def _killed(self, event: Mapping[str, Any]) -> None:
+        self._kills.told(event)
         self._fill_soon()
 
     @safely
@@ -350,6 +365,8 @@ class SupremePlugin(SchedulerPlugin):
         elif self._may_still_run(address, finish, stimulus_id):
             self._ghosts.add(address, key)
         else:
+            if address not in self._scheduler.workers:
+                self._kills.lose(reservation)
             self.admission.finish(key, None, monotonic())
         # Not every caller of a transition looks at the queues afterwards.
         if self.admission.ledger.gained and len(self.admission.queues):
