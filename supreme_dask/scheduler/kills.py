@@ -88,7 +88,7 @@ class MemoryKills:
         log.warning("%s", reasons.killed(address, len(suspects), None if blamed is None else str(blamed.key)))
         if blamed is None:
             for one in suspects:
-                self._demands.enlarge(self._scheduler.tasks[one.key], kills.alone(capacity))
+                self._enlarge(one.key, kills.alone(capacity))
         else:
             self._blame(blamed, max(used, blamed.reserved), capacity)
 
@@ -105,7 +105,12 @@ class MemoryKills:
             sentence = reasons.too_large(str(blamed.key), peak, tried, max(capacities))
             self._demands.refuse(blamed.key, MemoryError(sentence))
         else:
-            self._demands.enlarge(self._scheduler.tasks[blamed.key], size)
+            self._enlarge(blamed.key, size)
+
+    def _enlarge(self, key: Key, size: int) -> None:
+        ts = self._scheduler.tasks.get(key)
+        if ts is not None:  # cancelled meanwhile
+            self._demands.enlarge(ts, size)
 
 
 def _suspects(reservations: Iterable[Reservation]) -> list[Suspect]:
@@ -113,7 +118,12 @@ def _suspects(reservations: Iterable[Reservation]) -> list[Suspect]:
     found = [one for one in reservations if one.shape is not None and one.running]
     long = [one for one in found if not one.short]
     return [
-        Suspect(one.key, one.shape.type, dict(one.need).get(MEMORY_AXIS, 0), one.shape.size)
+        Suspect(one.key, one.shape.type, _reserved(one), one.shape.size)
         for one in long or found
         if one.shape is not None
     ]
+
+
+def _reserved(one: Reservation) -> int:
+    """Return the bytes that a task had: of unknown memory, all that there were."""
+    return one.row.capacity[MEMORY_AXIS] if one.guessed else dict(one.need).get(MEMORY_AXIS, 0)

@@ -47,6 +47,20 @@ async def test_a_cancelled_task_keeps_its_place_until_its_thread_is_done(c, s, a
 
 
 @supreme(worker(4, MEM=1))
+async def test_a_kill_for_memory_on_a_worker_where_cancelled_tasks_still_run_is_taken_in(c, s, a):
+    """As its nanny would tell: nobody is left to be blamed, and we go on."""
+    event = Event()
+    cancelled, _ = await start(c, s, event, "cancelled", resources={"MEM": 1})
+    await running(a, "cancelled")
+    await cancelled.cancel()
+    s.log_event("worker-restart-memory", {"worker": a.address, "pid": 1, "rss": 1})
+    s.log_event("worker-restart-memory", {"worker": "tcp://127.0.0.1:1", "pid": 1, "rss": 1})
+    await event.set()
+    assert await c.submit(run, 1, resources={"MEM": 1})
+    assert plugin(s).active
+
+
+@supreme(worker(4, MEM=1))
 async def test_a_lost_message_about_a_thread_is_asked_for(c, s, a):
     event = Event()
     cancelled, _ = await start(c, s, event, "cancelled", resources={"MEM": 1})
