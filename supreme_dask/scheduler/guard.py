@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
 
 Hook = TypeVar("Hook", bound=Callable[..., None])
+R = TypeVar("R")
 
 
 class _Retreats(Protocol):
@@ -27,3 +28,16 @@ def safely(hook: Hook) -> Hook:
                 self.retreat(error)
 
     return cast(Hook, call)
+
+
+def or_stock(plugin: _Retreats, stock: Callable[..., R], ours: Callable[..., R]) -> Callable[..., R]:
+    """Return `ours`, with `stock` in its place as soon as it fails."""
+
+    def call(*args: Any, **kwargs: Any) -> R:
+        try:
+            return ours(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
+            plugin.retreat(error)
+            return stock(*args, **kwargs)
+
+    return call

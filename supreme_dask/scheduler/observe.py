@@ -143,6 +143,12 @@ def stored(scheduler: Scheduler, address: str) -> int:
     return managed(ws) if ws is not None else 0
 
 
+def held(scheduler: Scheduler) -> list[Key]:
+    """Return the tasks that wait for a worker, the last in order first."""
+    waiting = [*scheduler.queued, *scheduler.unrunnable]
+    return [ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)]
+
+
 def waiting(scheduler: Scheduler, keys: Iterable[Key]) -> list[Key]:
     """Return those of the tasks that are held."""
     return [key for key in keys if key in scheduler.tasks and scheduler.tasks[key].state == "no-worker"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -24,11 +25,11 @@ from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
 from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.scheduler import observe, recording
+from supreme_dask.scheduler import observe, recording, takeover
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.ghosts import Ghosts
-from supreme_dask.scheduler.guard import safely
+from supreme_dask.scheduler.guard import or_stock, safely
 from supreme_dask.scheduler.kills import EVENT as KILLED
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
@@ -118,10 +119,7 @@ class SupremePlugin(SchedulerPlugin):
 
     def _hand_over(self) -> None:
         self._stop()
-        scheduler = self._scheduler
-        for ts in scheduler.tasks.values():
-            if not ts.resource_restrictions:
-                self._hands.give_restrictions(ts, self._demands.as_dask(ts.key, scheduler.resources))
+        takeover.give_back(self._scheduler, self._demands, self._hands)
         asyncio.get_running_loop().call_soon(self._hands.place_all)
 
     def _replacements(self) -> dict[str, Callable[..., Any]]:
@@ -143,43 +141,15 @@ class SupremePlugin(SchedulerPlugin):
         }
 
     def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:
-        stock = getattr(type(self._scheduler), name)
-
-        def call(*args: Any, **kwargs: Any) -> R:
-            try:
-                return ours(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
-                self.retreat(error)
-                return stock(self._scheduler, *args, **kwargs)  # type: ignore[no-any-return]
-
-        return call
+        return or_stock(self, partial(getattr(type(self._scheduler), name), self._scheduler), ours)
 
     @safely
     def _take_stock(self) -> None:
         """Take over a scheduler that has workers and tasks already."""
-        scheduler = self._scheduler
-        for ws in scheduler.workers.values():
-            self._memory.join(ws)
-        for ts in scheduler.tasks.values():
-            if self._demands.is_annotated(ts):
-                self._demands.read(ts)
-                if ts.state != "processing":  # stock Dask subtracts what it has counted when such a task ends
-                    self._hands.take_restrictions(ts)
-        for ws in scheduler.workers.values():
-            self._occupy(ws)
-        waiting = [*scheduler.queued, *scheduler.unrunnable]
-        self._hands.release([ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)])
-
-    def _occupy(self, ws: WorkerState) -> None:
-        for ts in ws.has_what:
-            if ts.actor:
-                self.admission.keep_actor(ts.key, self._demands.of(ts) or Resources(), ws.address)
-        for ts in ws.processing:
-            self.admission.occupy(observe.task(ts, self._demands.of(ts)), ws.address, monotonic())
-            if ts in ws.long_running:
-                self.admission.secede(ts.key, keep_memory=False)
-        # Stock Dask sends more than fits. What has not started comes back; what has, the worker keeps.
-        self._carry_out(Recall(ws.address, [ts.key for ts in ws.processing if ts not in ws.long_running]))
+        parts = (self._scheduler, self.admission, self._memory, self._demands, self._hands)
+        for recall in takeover.occupy(*parts):
+            self._carry_out(recall)
+        self._hands.release(observe.held(self._scheduler))
 
     # --------------------------------------------------------------------------------- deciding
     def _decide(self, ts: TaskState) -> WorkerState | None:
