@@ -142,11 +142,11 @@ class Shards:
 
         store = open_store(self._urls[shard])
         await store.open()
-        kv = await store.get(_MEMBERSHIP)
-        name = unpack(store.address, _MEMBERSHIP, kv.value)["name"] if kv else shard
-        if name != shard:
+        try:
+            await _check_name(store, shard)
+        except BaseException:
             await store.close()
-            raise StoreFormatError(store.address, f"this is shard {name!r}, and the address calls it {shard!r}")
+            raise
         return store
 
     async def _follow(self, sign: Sign) -> Sign | None:
@@ -204,6 +204,13 @@ class Shards:
         if membership is None:
             return set()
         return set(unpack(self.shown, membership.key, membership.value)["shards"])
+
+
+async def _check_name(store: Store, shard: str) -> None:
+    kv = await store.get(_MEMBERSHIP)
+    name = unpack(store.address, _MEMBERSHIP, kv.value)["name"] if kv else shard
+    if name != shard:
+        raise StoreFormatError(store.address, f"this is shard {name!r}, and the address calls it {shard!r}")
 
 
 def _unfinished(system: str, found: Sign | None) -> str:
