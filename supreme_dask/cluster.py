@@ -8,6 +8,8 @@ from typing import Any
 
 from dask.system import CPU_COUNT
 from distributed import Nanny, Scheduler, SpecCluster
+from distributed.core import Status
+from distributed.deploy.cluster import Cluster
 from distributed.system import MEMORY_LIMIT
 
 from supreme_dask.core.groups import WorkerGroup
@@ -76,6 +78,21 @@ class SupremeCluster(SpecCluster):
             silence_logs=silence_logs,
             **options,
         )
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """Keep a nanny whose worker is gone: it starts it again.
+
+        Stock Dask looks once, 15 seconds after a worker was lost, and closes the nanny for good if its worker
+        happens to be down just then, as it often is where workers die one after the other.
+        """
+        if op == "remove" and self._restarts(self.scheduler_info["workers"][msg]["name"]):
+            Cluster._update_worker_status(self, op, msg)  # type: ignore[no-untyped-call]
+        else:
+            super()._update_worker_status(op, msg)  # type: ignore[no-untyped-call]
+
+    def _restarts(self, name: str) -> bool:
+        nanny = self.workers.get(name)
+        return nanny is not None and nanny.status in (Status.init, Status.starting, Status.running)
 
 
 def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:

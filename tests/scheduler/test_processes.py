@@ -5,6 +5,7 @@ import random
 import signal
 import time
 
+import dask
 import pytest
 from distributed import Client
 
@@ -50,6 +51,21 @@ def test_tasks_of_a_killed_process_are_done_again_within_what_there_is(client):
     while len(client.scheduler_info(n_workers=-1)["workers"]) < 3:
         assert time.monotonic() < deadline, "the nanny did not bring the worker back"
         time.sleep(0.05)
+
+
+def test_a_worker_that_is_down_when_stock_dask_looks_comes_back_all_the_same():
+    """Stock Dask looks once, after this time, and then closes its nanny."""
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "50 ms"}),
+        SupremeCluster(GROUPS[:1], dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        before = client.run(os.getpid)
+        os.kill(next(iter(before.values())), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while not (after := client.run(os.getpid, on_error="ignore")) or after == before:
+            assert time.monotonic() < deadline, "the nanny did not bring the worker back"
+            time.sleep(0.05)
 
 
 def test_memory_of_tasks_is_measured_in_their_processes(client):
