@@ -125,7 +125,7 @@ def too_large(key: str, peak: int, tried: Sequence[int], largest: int) -> str:
     Examples
     --------
     >>> too_large("load-7", 3 << 30, [1 << 30, 2 << 30], 2 << 30).partition("; ")[0]
-    'load-7 needs more memory than any worker has: it held 3 GiB when it was killed last'
+    'load-7 needs more memory than any worker has: it held 3.00 GiB when it was killed last'
     """
     sizes = ", ".join(_amount("memory", size) for size in tried)
     return (

@@ -44,8 +44,8 @@ def restarts(client):
 def test_a_task_that_took_too_much_is_tried_with_more_and_its_neighbours_are_not_blamed(client):
     small = {"memory": 60 * MiB}
     neighbours = client.map(hold, [32] * 12, resources=small, pure=False, key=[f"neighbour-{n}" for n in range(12)])
-    liar = client.submit(hold, 560, resources=small, key="liar-1")
-    assert liar.result(90) == 560
+    liars = client.map(hold, [560, 560], resources=small, pure=False, key=["liar-1", "liar-2"])  # the large holds one
+    assert client.gather(liars) == [560, 560]
     assert client.gather(neighbours) == [32] * 12
     assert restarts(client), "nobody was killed: this shows nothing"
     suspicious = client.run_on_scheduler(
