@@ -101,6 +101,18 @@ def left(address: str, running: int, *, expected: bool) -> str:
     return f"worker {address} is gone and was not told to leave: it closed or died{unended}"
 
 
+def relieved(address: str, process: int) -> str:
+    """Say what is done for a worker that is about to be killed for its memory.
+
+    Examples
+    --------
+    >>> relieved("tcp://a:1", 3 << 30)
+    'worker tcp://a:1 holds 3.00 GiB, more than was reserved there: it gets no tasks, others copy its results'
+    """
+    held = _amount("memory", process)
+    return f"worker {address} holds {held}, more than was reserved there: it gets no tasks, others copy its results"
+
+
 def killed(address: str, running: int, blamed: str | None) -> str:
     """Say what follows from a worker that was killed for its memory.
 

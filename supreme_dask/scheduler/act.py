@@ -14,6 +14,7 @@ from time import time
 from typing import Any
 
 from dask.typing import Key
+from distributed.active_memory_manager import ActiveMemoryManagerPolicy, ReduceReplicas, SuggestionGenerator
 from distributed.core import Status
 from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 
@@ -33,6 +34,7 @@ SIGNATURES = {
     "handle_long_running": ("self", "key", "worker", "run_id", "compute_duration", "stimulus_id"),
     "transitions": ("self", "recommendations", "stimulus_id"),
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
+    "request_acquire_replicas": ("self", "addr", "keys", "stimulus_id"),
     "_reschedule": ("self", "key", "worker", "stimulus_id"),
 }
 """What we replace and call, as we know it."""
@@ -51,6 +53,8 @@ class Hands:
         self._scheduler = scheduler
         self._replacements: dict[str, Any] = {}
         self._handlers: dict[str, Any] = {}
+        self._reduced: set[ActiveMemoryManagerPolicy] = set()
+        self.kept_twice: set[Key] = set()
 
     async def prepare(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         """Stop what would interfere, and replace handlers of messages from workers."""
@@ -68,6 +72,7 @@ class Hands:
 
     def uninstall(self) -> None:
         """Give the scheduler its own methods back."""
+        self.keep_once()
         for name in self._replacements:
             self._scheduler.__dict__.pop(name, None)
         for ws in self._scheduler.workers.values():
@@ -115,6 +120,32 @@ class Hands:
         recommendations = self._scheduler.transition(key, "erred", stimulus, exception=pickle.dumps(error), cause=key)
         ts.actor = is_actor
         self._scheduler.transitions(recommendations, stimulus)
+
+    # -------------------------------------------------------------------------------- results
+    def copy(self, address: str, keys: Iterable[Key]) -> None:
+        """Let a worker copy results from those that hold them."""
+        found = [key for key in keys if self._scheduler.tasks[key].who_has]
+        if address in self._scheduler.stream_comms:
+            self._scheduler.request_acquire_replicas(address, found, stimulus_id=f"supreme-copy-{time()}")
+            self.kept_twice.update(found)
+
+    def keep_twice(self) -> None:
+        """Keep Dask from dropping the copies that were made here."""
+        manager = self._scheduler.extensions.get("amm")
+        if manager is not None and not self._reduced:
+            self._reduced = {policy for policy in manager.policies if type(policy) is ReduceReplicas}
+            manager.policies -= self._reduced
+            if self._reduced:
+                manager.add_policy(_ReduceOthers(self.kept_twice))
+
+    def keep_once(self) -> None:
+        """Let Dask drop them."""
+        manager = self._scheduler.extensions.get("amm")
+        if manager is not None:
+            manager.policies -= {policy for policy in manager.policies if isinstance(policy, _ReduceOthers)}
+            manager.policies |= self._reduced
+        self._reduced = set()
+        self.kept_twice.clear()
 
     def acquit(self, keys: Iterable[Key]) -> None:
         """Take back, or in advance, what the death of a worker counts against its tasks."""
@@ -164,6 +195,16 @@ class Hands:
         comm = self._scheduler.stream_comms.get(address)
         if comm is not None:
             comm.send(dict(message))
+
+
+class _ReduceOthers(ReduceReplicas):
+    """Stock Dask's rule that a result is kept once, for all but some."""
+
+    def __init__(self, kept: set[Key]) -> None:
+        self._kept = kept
+
+    def run(self) -> SuggestionGenerator:
+        yield from (one for one in super().run() if one.ts.key not in self._kept)
 
 
 def _ignore(**_: Any) -> None:

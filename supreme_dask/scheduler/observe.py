@@ -12,6 +12,7 @@ from distributed.core import Status
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 
 from supreme_dask.core.profiles import MEASURED_KEY, Measurement
+from supreme_dask.core.relief import Result
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
@@ -141,6 +142,25 @@ def stored(scheduler: Scheduler, address: str) -> int:
     """Return the bytes of results in a worker's memory."""
     ws = scheduler.workers.get(address)
     return managed(ws) if ws is not None else 0
+
+
+def in_memory(scheduler: Scheduler, address: str | None = None) -> list[Key]:
+    """Return the tasks whose results are there: on one worker, or on any."""
+    if address is None:
+        return [key for key, ts in scheduler.tasks.items() if ts.state == "memory"]
+    ws = scheduler.workers.get(address)
+    return [ts.key for ts in ws.has_what] if ws is not None else []
+
+
+def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
+    """Return those of the results that only one worker holds, and that can be copied."""
+    found = []
+    for key in keys:
+        ts = scheduler.tasks.get(key)
+        if ts is not None and not ts.actor and ts.who_has and len(ts.who_has) == 1:
+            (ws,) = ts.who_has
+            found.append(Result(key, ts.get_nbytes(), ws.address))
+    return found
 
 
 def held(scheduler: Scheduler) -> list[Key]:

@@ -23,6 +23,7 @@ from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
 from supreme_dask.core.resources import MEMORY, Resources
+from supreme_dask.core.rows import Reservation
 from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import observe, recording, takeover
@@ -33,6 +34,7 @@ from supreme_dask.scheduler.guard import or_stock, safely
 from supreme_dask.scheduler.kills import EVENT as KILLED
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
+from supreme_dask.scheduler.relief import Relief
 from supreme_dask.worker.plugin import MeterPlugin
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class SupremePlugin(SchedulerPlugin):
         self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
         self._ghosts = Ghosts(self.admission, self._hands)
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
+        self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
         self._fill_planned = False
@@ -138,6 +141,8 @@ class SupremePlugin(SchedulerPlugin):
             "steal-response": self._recall_answered,
             "supreme-done": self._thread_done,
             "supreme-hello": self._ghosts.metered,
+            "supreme-strain": self._strain,
+            "supreme-relax": self._relax,
         }
 
     def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:
@@ -223,6 +228,7 @@ class SupremePlugin(SchedulerPlugin):
         for instruction in self.admission.tick(now):
             self._carry_out(instruction)
         self._ghosts.audit(now)
+        self._relief.tick(now)
         self._fill()
 
     def _carry_out(self, instruction: Instruction) -> None:
@@ -280,6 +286,7 @@ class SupremePlugin(SchedulerPlugin):
         if finish == "forgotten":
             self._demands.forget(key)
             self._kills.forget(key)
+            self._hands.kept_twice.discard(key)
 
     @safely
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -291,6 +298,7 @@ class SupremePlugin(SchedulerPlugin):
         """Forget a worker that is gone; its tasks have been decided anew before."""
         self._ghosts.gone(worker)
         self._memory.leave(worker)
+        self._relief.gone(worker)
         self._fill_soon()
 
     def log_event(self, topic: str, msg: Any) -> None:
@@ -300,6 +308,7 @@ class SupremePlugin(SchedulerPlugin):
 
     @safely
     def _killed(self, event: Mapping[str, Any]) -> None:
+        self._relief.alarm()
         self._kills.told(event)
         self._fill_soon()
 
@@ -311,7 +320,7 @@ class SupremePlugin(SchedulerPlugin):
 
     def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
         """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
-        if ws.address in self.admission.ledger.rows:
+        if ws.address in self.admission.ledger.rows and not self._relief.keeps_closed(ws.address):
             self.admission.open_worker(ws.address)
         return {}
 
@@ -325,13 +334,7 @@ class SupremePlugin(SchedulerPlugin):
             return
         address = reservation.row.address
         if finish == "memory":
-            metadata = told.get("metadata") or {}
-            measurement = observe.measurement(told.get("startstops", ()), metadata, ts)
-            self._hands.forget_measurement(ts)
-            self.admission.finish(key, measurement, monotonic())
-            ws = self._scheduler.workers.get(address)
-            if ws is not None:
-                self._memory.stored(ws, reservation.row, observe.held_afterwards(metadata))
+            self._done(ts, reservation, told)
         elif self._may_still_run(address, finish, stimulus_id):
             self._ghosts.add(address, key)
         else:
@@ -341,6 +344,16 @@ class SupremePlugin(SchedulerPlugin):
         # Not every caller of a transition looks at the queues afterwards.
         if self.admission.ledger.gained and len(self.admission.queues):
             self._fill_soon()
+
+    def _done(self, ts: TaskState, reservation: Reservation, told: Mapping[str, Any]) -> None:
+        metadata = told.get("metadata") or {}
+        measurement = observe.measurement(told.get("startstops", ()), metadata, ts)
+        self._hands.forget_measurement(ts)
+        self.admission.finish(ts.key, measurement, monotonic())
+        ws = self._scheduler.workers.get(reservation.row.address)
+        if ws is not None:
+            self._memory.stored(ws, reservation.row, observe.held_afterwards(metadata))
+        self._relief.done(ts.key)
 
     def _may_still_run(self, address: str, finish: str, stimulus_id: str) -> bool:
         return (
@@ -378,6 +391,16 @@ class SupremePlugin(SchedulerPlugin):
             if state in _NOT_STARTED:
                 self._hands.recalled(key, worker)
                 self._fill_soon()
+
+    @safely
+    def _strain(self, *, worker: str, process: int) -> None:
+        for recall in self._relief.strained(worker, process):
+            self._carry_out(recall)
+
+    @safely
+    def _relax(self, *, worker: str) -> None:
+        self._relief.relaxed(worker)
+        self._fill_soon()
 
     @safely
     def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:

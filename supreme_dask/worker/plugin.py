@@ -11,13 +11,16 @@ from typing import Any
 from dask.typing import Key
 from distributed.diagnostics.plugin import WorkerPlugin
 from distributed.worker import Worker
+from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import config
+from supreme_dask.core.relief import Pressure
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.act import install_meter, pause_late
 
 log = logging.getLogger(__name__)
 
+_LOOK = 100  # milliseconds, as often as a nanny looks
 _ENDED = (None, "released", "forgotten", "memory", "error")
 _WAS_DONE = ("memory", "released", "error", "forgotten", "missing")
 
@@ -38,8 +41,24 @@ class MeterPlugin(WorkerPlugin):
         pause = config.pause()
         if pause is not None:
             pause_late(worker, pause)
+        self._pressure = Pressure(worker.memory_manager.memory_limit)
+        self._watch = PeriodicCallback(self._look, _LOOK)
+        self._watch.start()
         worker.stream_handlers["supreme-audit"] = self._audit
         worker.batched_send({"op": "supreme-hello"})
+
+    def teardown(self, worker: Worker) -> None:  # noqa: ARG002  Dask gives it by name
+        """Look no more."""
+        self._watch.stop()
+
+    def _look(self) -> None:
+        """Tell the scheduler of memory that fills, and of memory that was given back."""
+        process = self._worker.monitor.get_process_memory()
+        match self._pressure.look(process):
+            case True:
+                self._worker.batched_send({"op": "supreme-strain", "process": process})
+            case False:
+                self._worker.batched_send({"op": "supreme-relax"})
 
     def transition(self, key: Key, start: str, finish: str, **_: Any) -> None:
         """Tell the scheduler of a task that ended without a result."""

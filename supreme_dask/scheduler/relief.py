@@ -1,0 +1,126 @@
+"""Workers near their limit are relieved, and what is done is kept twice while workers are being killed.
+
+A worker says when its process fills its memory. If that is more than was reserved there, it gets no more tasks, gives
+back those that it has not begun, and others copy what only it holds. Because the next one may grow too fast for
+that, small results are copied from then on as they come, until nothing has happened for some minutes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+from dask.typing import Key
+from distributed.scheduler import Scheduler
+
+from supreme_dask.core import reasons, relief
+from supreme_dask.core.admission import Admission
+from supreme_dask.core.axes import MEMORY_AXIS
+from supreme_dask.core.instructions import Recall
+from supreme_dask.core.rows import Row
+from supreme_dask.scheduler import observe
+from supreme_dask.scheduler.act import Hands
+
+log = logging.getLogger(__name__)
+
+_SMALL = 64 << 10  # bytes of a result that is copied as a precaution
+_CALM = 300.0  # seconds without danger after which nothing is copied any more
+_EVERY = 0.25  # seconds between two batches of copies
+
+
+class Relief:
+    """Relieves the workers of one scheduler.
+
+    Parameters
+    ----------
+    base
+        Bytes that a worker's process takes itself, by address.
+    """
+
+    def __init__(self, scheduler: Scheduler, admission: Admission, hands: Hands, base: Callable[[str], int]) -> None:
+        self._scheduler = scheduler
+        self._admission = admission
+        self._hands = hands
+        self._base = base
+        self._strained: set[str] = set()
+        self._uncopied: dict[Key, None] = {}
+        self._alarmed = 0.0
+        self._next = 0.0
+        self._is_alarmed = False
+
+    # ------------------------------------------------------------------------------- one worker
+    def strained(self, address: str, process: int) -> list[Recall]:
+        """Take in how many bytes a worker's process takes; return the tasks that it should give back, if any."""
+        row = self._admission.ledger.rows.get(address)
+        if row is None or row.unlimited or address in self._strained or not self._in_danger(row, process):
+            return []
+        log.warning("%s", reasons.relieved(address, process))
+        self._strained.add(address)
+        self._admission.close_worker(address)
+        self.alarm()
+        self._hand_out(observe.unique(self._scheduler, observe.in_memory(self._scheduler, address)))
+        behind = [key for key, one in row.tasks.items() if one.short]
+        return [Recall(address, behind)] if behind else []
+
+    def keeps_closed(self, address: str) -> bool:
+        """Tell whether a worker is near its limit, so that it takes no tasks though Dask lets it run."""
+        return address in self._strained
+
+    def relaxed(self, address: str) -> None:
+        """Take in that a worker's process has given its memory back."""
+        if address in self._strained:
+            self._strained.discard(address)
+            if observe.is_running(self._scheduler, address):
+                self._admission.open_worker(address)
+
+    def gone(self, address: str) -> None:
+        """Forget a worker that is gone; what it held may now be held once only."""
+        self._strained.discard(address)
+        if self._is_alarmed:
+            self._uncopied.update(dict.fromkeys(self._hands.kept_twice))
+
+    def _in_danger(self, row: Row, process: int) -> bool:
+        reserved = row.capacity[MEMORY_AXIS] - row.burden - row.free[MEMORY_AXIS]
+        stored = observe.stored(self._scheduler, row.address)
+        return relief.in_danger(process, self._base(row.address), stored, reserved)
+
+    # ------------------------------------------------------------------------------ all results
+    def alarm(self) -> None:
+        """Keep small results twice from now on: a worker is in danger, or was killed."""
+        self._alarmed = monotonic()
+        if not self._is_alarmed:
+            self._is_alarmed = True
+            self._hands.keep_twice()
+            self._uncopied.update(dict.fromkeys(observe.in_memory(self._scheduler)))
+
+    def done(self, key: Key) -> None:
+        """Note a new result."""
+        if self._is_alarmed:
+            self._uncopied[key] = None
+
+    def tick(self, now: float) -> None:
+        """Copy what came since the last time, or end that."""
+        if not self._is_alarmed or now < self._next:
+            return
+        self._next = now + _EVERY
+        if now - self._alarmed > _CALM:
+            self.end()
+            return
+        new, self._uncopied = list(self._uncopied), {}
+        self._hand_out([one for one in observe.unique(self._scheduler, new) if one.size <= _SMALL])
+
+    def end(self) -> None:
+        """Keep nothing twice any more: Dask drops the copies."""
+        self._is_alarmed = False
+        self._uncopied.clear()
+        self._hands.keep_once()
+
+    def _hand_out(self, results: list[relief.Result]) -> None:
+        rooms = {
+            address: row.free[MEMORY_AXIS]
+            for address, row in self._admission.ledger.rows.items()
+            if row.is_open and address not in self._strained
+        }
+        for address, keys in relief.copies(results, rooms).items():
+            self._hands.copy(address, keys)
