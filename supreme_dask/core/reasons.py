@@ -101,6 +101,50 @@ def left(address: str, running: int, *, expected: bool) -> str:
     return f"worker {address} is gone and was not told to leave: it closed or died{unended}"
 
 
+def draining(name: str, state: str, reason: str) -> str:
+    """Say how far a worker is that leaves.
+
+    Examples
+    --------
+    >>> draining("small-1", "finishing", "nothing to do")
+    'worker small-1 takes no more tasks and ends those it has: nothing to do'
+    >>> draining("small-1", "kept", "demand returned")
+    'worker small-1 stays: demand returned'
+    """
+    return f"worker {name} {_DRAINING[state]}: {reason}"
+
+
+_DRAINING = {
+    "finishing": "takes no more tasks and ends those it has",
+    "moving": "hands over what only it holds",
+    "leaving": "has nothing left and may be removed",
+    "kept": "stays",
+    "gone": "is gone",
+}
+
+
+def bound(type_: str) -> str:
+    """Say that work waits which only certain workers may do.
+
+    Examples
+    --------
+    >>> bound("load")
+    'tasks of load wait that may run on no other worker'
+    """
+    return f"tasks of {type_} wait that may run on no other worker"
+
+
+def last_to_go(type_: str) -> str:
+    """Say that work waits while no worker stays.
+
+    Examples
+    --------
+    >>> last_to_go("load")
+    'tasks of load wait, and no other worker is there'
+    """
+    return f"tasks of {type_} wait, and no other worker is there"
+
+
 def relieved(address: str, process: int) -> str:
     """Say what is done for a worker that is about to be killed for its memory.
 

@@ -34,6 +34,9 @@ SIGNATURES = {
     "handle_long_running": ("self", "key", "worker", "run_id", "compute_duration", "stimulus_id"),
     "transitions": ("self", "recommendations", "stimulus_id"),
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
+    "handle_worker_status_change": ("self", "status", "worker", "stimulus_id"),
+    "close_worker": ("self", "worker"),
+    "retire_workers": ("self", "workers", "names", "close_workers", "remove", "stimulus_id", "kwargs"),
     "request_acquire_replicas": ("self", "addr", "keys", "stimulus_id"),
     "_reschedule": ("self", "key", "worker", "stimulus_id"),
 }
@@ -120,6 +123,25 @@ class Hands:
         recommendations = self._scheduler.transition(key, "erred", stimulus, exception=pickle.dumps(error), cause=key)
         ts.actor = is_actor
         self._scheduler.transitions(recommendations, stimulus)
+
+    # -------------------------------------------------------------------------------- workers
+    def cordon(self, address: str) -> None:
+        """Let nobody choose a worker, for tasks or for data. The worker goes on and knows nothing of it."""
+        ws = self._scheduler.workers.get(address)
+        if ws is not None and ws.status == Status.running:
+            self._scheduler.handle_worker_status_change(Status.closing_gracefully, ws, f"supreme-cordon-{time()}")
+
+    def uncordon(self, address: str) -> None:
+        """Let a worker be chosen again, also one that has been told to give up its results."""
+        ws = self._scheduler.workers.get(address)
+        if ws is not None and ws.status == Status.closing_gracefully:
+            stimulus = f"supreme-uncordon-{time()}"
+            self.ask(address, {"op": "worker-status-change", "status": "running", "stimulus_id": stimulus})
+            self._scheduler.handle_worker_status_change(Status.running, ws, stimulus)
+
+    def close(self, address: str) -> None:
+        """Let a worker close, with its nanny."""
+        self._scheduler.close_worker(address)
 
     # -------------------------------------------------------------------------------- results
     def copy(self, address: str, keys: Iterable[Key]) -> None:

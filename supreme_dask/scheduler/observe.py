@@ -163,6 +163,31 @@ def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
     return found
 
 
+def address_of(scheduler: Scheduler, name: str) -> str | None:
+    """Return the address of the worker that has a name."""
+    return next((address for address, ws in scheduler.workers.items() if str(ws.name) == str(name)), None)
+
+
+def immovable(scheduler: Scheduler, address: str) -> str:
+    """Return what keeps a worker from leaving without a loss; empty if nothing does."""
+    if scheduler.workers[address].actors:
+        return "it holds an actor, which cannot be moved"
+    shuffles = getattr(scheduler.plugins.get("shuffle"), "active_shuffles", {})
+    if any(address in shuffle.participating_workers for shuffle in shuffles.values()):
+        return "it takes part in a shuffle, which would begin again"
+    return ""
+
+
+def held_by_nobody_else(scheduler: Scheduler, address: str) -> int:
+    """Return how many results of a worker no worker holds that takes tasks."""
+    return sum(not (ts.who_has or set()) & scheduler.running for ts in scheduler.workers[address].has_what)
+
+
+def retriable(scheduler: Scheduler, address: str) -> list[Key]:
+    """Return the tasks on a worker of which their user says that they may run again."""
+    return [ts.key for ts in scheduler.workers[address].processing if ts.retries]
+
+
 def held(scheduler: Scheduler) -> list[Key]:
     """Return the tasks that wait for a worker, the last in order first."""
     waiting = [*scheduler.queued, *scheduler.unrunnable]

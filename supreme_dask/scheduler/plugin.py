@@ -29,6 +29,7 @@ from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import observe, recording, takeover
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
+from supreme_dask.scheduler.draining import Drains
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.guard import or_stock, safely
 from supreme_dask.scheduler.kills import EVENT as KILLED
@@ -58,6 +59,8 @@ class SupremePlugin(SchedulerPlugin):
         Whether it places tasks. Not before `start`, nor after it has retreated.
     admission : Admission
         Queues and ledger.
+    drains : Drains
+        Workers on their way out.
     """
 
     name = "supreme"
@@ -77,6 +80,7 @@ class SupremePlugin(SchedulerPlugin):
         self._ghosts = Ghosts(self.admission, self._hands)
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
+        self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
         self._fill_planned = False
@@ -122,6 +126,7 @@ class SupremePlugin(SchedulerPlugin):
 
     def _hand_over(self) -> None:
         self._stop()
+        self.drains.end()
         takeover.give_back(self._scheduler, self._demands, self._hands)
         asyncio.get_running_loop().call_soon(self._hands.place_all)
 
@@ -225,11 +230,15 @@ class SupremePlugin(SchedulerPlugin):
             return
         now = monotonic()
         self._memory.look(self._scheduler.workers.values())
+        self.drains.tick()
         for instruction in self.admission.tick(now):
             self._carry_out(instruction)
         self._ghosts.audit(now)
         self._relief.tick(now)
         self._fill()
+
+    def _recall_all(self, address: str) -> None:
+        self._carry_out(Recall(address, observe.processing(self._scheduler, address)))
 
     def _carry_out(self, instruction: Instruction) -> None:
         match instruction:
@@ -301,6 +310,12 @@ class SupremePlugin(SchedulerPlugin):
         self._relief.gone(worker)
         self._fill_soon()
 
+    def valid_workers_downscaling(self, scheduler: Scheduler, workers: list[WorkerState]) -> list[WorkerState]:
+        """Return those that may be named when somebody asks Dask whom to close: nobody who works or cannot leave."""
+        if not self.active:
+            return workers
+        return [ws for ws in workers if not ws.processing and not observe.immovable(scheduler, ws.address)]
+
     def log_event(self, topic: str, msg: Any) -> None:
         """Listen to nannies. Called for every event of the cluster, of which few concern us."""
         if topic == KILLED:
@@ -320,7 +335,8 @@ class SupremePlugin(SchedulerPlugin):
 
     def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
         """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
-        if ws.address in self.admission.ledger.rows and not self._relief.keeps_closed(ws.address):
+        closed = self._relief.keeps_closed(ws.address) or self.drains.keeps_closed(ws.address)
+        if ws.address in self.admission.ledger.rows and not closed:
             self.admission.open_worker(ws.address)
         return {}
 
