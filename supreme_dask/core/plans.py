@@ -1,8 +1,11 @@
-"""What a decision to scale says: how many workers of each group, who goes, and why."""
+"""What a decision to scale says: how many workers of each group, who goes, and why; and what is to be done for it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Target:
     workers : int
         How many of its workers there should be, those on their way in and without those on their way out.
     victims : tuple of str
-        Names of the workers that should leave; nobody else leaves.
+        Names of all its workers that should be on their way out; nobody else leaves.
     reason : str
         A sentence for humans.
     """
@@ -39,8 +42,112 @@ class Plan:
         One for each group.
     unmet : tuple of str
         A sentence for each demand that no group could ever host.
+    epoch : int
+        Of the scheduler that decided; the plan of an earlier one is not carried out after that of a later one.
+    removable : tuple of str
+        Names of workers that have been retired: they run nothing and hold nothing alone. Whoever made them may
+        remove exactly these.
     """
 
     generation: int
     targets: tuple[Target, ...]
     unmet: tuple[str, ...] = ()
+    epoch: int = 0
+    removable: tuple[str, ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Plan:
+        """Return the plan that `to_wire` was asked for.
+
+        Raises
+        ------
+        TypeError, KeyError
+            If a part is unknown or missing.
+        """
+        targets = tuple(Target(**{**target, "victims": tuple(target["victims"])}) for target in wire["targets"])
+        lists = {name: tuple(wire.get(name, ())) for name in ("unmet", "removable")}
+        return cls(**{**wire, **lists, "targets": targets})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What whoever carries plans out has come to.
+
+    Attributes
+    ----------
+    controller : str
+        Who reports.
+    workers : mapping of str to str
+        The group of each worker that exists, starting or running, by the worker's name.
+    blocked : mapping of str to str
+        By group, why no more of it can be had now.
+    """
+
+    controller: str
+    workers: Mapping[str, str] = field(default_factory=dict)
+    blocked: Mapping[str, str] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"controller": self.controller, "workers": dict(self.workers), "blocked": dict(self.blocked)}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Progress:
+        """Return the progress that `to_wire` was asked for.
+
+        Raises
+        ------
+        TypeError
+            If a part is missing or unknown.
+        """
+        return cls(**wire)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is left to be done for a plan.
+
+    Attributes
+    ----------
+    remove : tuple of str
+        Names of workers that go now.
+    launch : mapping of str to int
+        How many new workers of which group; only groups that lack some.
+    """
+
+    remove: tuple[str, ...] = ()
+    launch: Mapping[str, int] = field(default_factory=dict)
+
+
+def steps(plan: Plan, existing: Mapping[str, str]) -> Steps:
+    """Return what makes the workers that exist those that a plan wants; nothing if they are.
+
+    Who is on its way out is neither counted nor removed before it has been retired.
+
+    Parameters
+    ----------
+    existing
+        The group of each worker, starting or running, by its name.
+    """
+    leaving = {*plan.removable, *(name for target in plan.targets for name in target.victims)}
+    staying = Counter(group for name, group in existing.items() if name not in leaving)
+    lacking = {target.group: target.workers - staying[target.group] for target in plan.targets}
+    return Steps(
+        tuple(name for name in existing if name in plan.removable),
+        {group: count for group, count in lacking.items() if count > 0},
+    )
+
+
+def supersedes(new: Plan, old: Plan | None) -> bool:
+    """Tell whether a plan is to be carried out when `old` was the last: it is of a later scheduler, or a later one.
+
+    Examples
+    --------
+    >>> supersedes(Plan(8, ()), Plan(7, ())), supersedes(Plan(8, ()), Plan(7, (), epoch=1))
+    (True, False)
+    """
+    return old is None or (new.epoch, new.generation) > (old.epoch, old.generation)
