@@ -6,6 +6,7 @@
     ├── DemandError (ValueError)        the caller's: an amount or a name that cannot be understood
     ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
     ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
+    ├── PolicyError (ValueError)        the operator's: a policy that says what cannot be, or nothing that we know
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
     └── StoreError                      all that has to do with a store
@@ -96,6 +97,20 @@ class EngineError(SupremeError, RuntimeError):
         self.engine = engine
         self.method = method
         self.cause = cause
+
+
+class PolicyError(SupremeError, ValueError):
+    """A policy that cannot be used. The one before stays in force.
+
+    Attributes
+    ----------
+    problems : list of str
+        One per offence: the JSON path and the reason.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(f"not a policy: {'; '.join(problems)}")
+        self.problems = problems
 
 
 class UnknownExtensionError(SupremeError, LookupError):

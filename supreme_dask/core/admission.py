@@ -185,9 +185,9 @@ class Admission:
         """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
         return self._patience.tick(now)
 
-    def snapshot(self) -> Snapshot:
-        """Return the cluster as it is now."""
-        return take(self.ledger, self.queues)
+    def snapshot(self, now: float) -> Snapshot:
+        """Return the cluster as it is at the time `now`."""
+        return take(self.ledger, self.queues, now)
 
     def explain(self, key: Key) -> str | None:
         """Say why a task waits; None if it does not."""

@@ -11,6 +11,9 @@ FURTHER = "for further reasons of this kind, too many to keep"
 """In the place of sentences when far more different ones come at once than anybody reads."""
 
 
+_NAMED = 3  # types that a sentence names
+
+
 @dataclass(frozen=True, slots=True)
 class Unplaceable:
     """Why a shape fits nowhere now.
@@ -143,6 +146,123 @@ def last_to_go(type_: str) -> str:
     'tasks of load wait, and no other worker is there'
     """
     return f"tasks of {type_} wait, and no other worker is there"
+
+
+MINIMUM = "the group's minimum"
+MAXIMUM = "the group's maximum"
+
+
+def at_work(workers: int) -> str:
+    """Say that workers are needed because they work.
+
+    Examples
+    --------
+    >>> at_work(2)
+    '2 are at work'
+    """
+    return f"{workers} {'is' if workers == 1 else 'are'} at work"
+
+
+def to_start(tasks: int, types: Sequence[str]) -> str:
+    """Say which tasks more workers are for.
+
+    Examples
+    --------
+    >>> to_start(80, ["load", "train"])
+    'for 80 waiting tasks of load, train'
+    """
+    named = ", ".join(types[:_NAMED]) + (f" and {len(types) - _NAMED} more types" if len(types) > _NAMED else "")
+    return f"for {_counted(tasks, 'waiting task')} of {named}"
+
+
+def no_group(type_: str, resource: str, needed: int, found: int) -> str:
+    """Say that no worker of any group could ever run some tasks.
+
+    Examples
+    --------
+    >>> no_group("train", "GPU", 8000, 4000)
+    "tasks 'train' can run on no worker of any group: they need GPU 8, the most that one has is 4"
+    """
+    need, most = _amount(resource, needed), _amount(resource, found)
+    start = f"tasks {type_!r} can run on no worker of any group"
+    return f"{start}: they need {resource} {need}, the most that one has is {most}"
+
+
+def crossed(metric: str, limit: float, *, above: bool, seconds: float) -> str:
+    """Say that a threshold was crossed.
+
+    Examples
+    --------
+    >>> crossed("cpu", 80.0, above=True, seconds=30.0)
+    'cpu was above 80 for 30 s'
+    """
+    return f"{metric} was {'above' if above else 'below'} {limit:g} for {seconds:g} s"
+
+
+def idle(seconds: float) -> str:
+    """Say that workers are idle for long.
+
+    Examples
+    --------
+    >>> idle(10.0)
+    'nothing to do for 10 s'
+    """
+    return f"nothing to do for {seconds:g} s"
+
+
+def scheduled(rule: str) -> str:
+    """Say that a schedule holds.
+
+    Examples
+    --------
+    >>> scheduled("nights")
+    "schedule 'nights'"
+    """
+    return f"schedule {rule!r}"
+
+
+def spent(cost: float, total: float) -> str:
+    """Say that a budget is used up.
+
+    Examples
+    --------
+    >>> spent(100.2, 100)
+    '100.20 of a budget of 100 are spent'
+    """
+    return f"{cost:.2f} of a budget of {total:g} are spent"
+
+
+def within_budget(per_hour: float) -> str:
+    """Say that a budget allows no more.
+
+    Examples
+    --------
+    >>> within_budget(12)
+    'no more for a budget of 12 per hour'
+    """
+    return f"no more for a budget of {per_hour:g} per hour"
+
+
+def at_rate(workers: int, seconds: float) -> str:
+    """Say that more would be launched at once than is allowed.
+
+    Examples
+    --------
+    >>> at_rate(20, 60)
+    'no more than 20 may be launched in 60 s'
+    """
+    return f"no more than {workers} may be launched in {seconds:g} s"
+
+
+def blocked(reason: str) -> str:
+    """Say that more are wanted and cannot be had.
+
+    Examples
+    --------
+    >>> blocked("quota exceeded")
+    'more are wanted and cannot be had: quota exceeded'
+    """
+    return f"more are wanted and cannot be had: {reason}"
 
 
 def relieved(address: str, process: int) -> str:

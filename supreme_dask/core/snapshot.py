@@ -12,9 +12,11 @@ from supreme_dask.core.axes import IDLE_AXIS, THREADS_AXIS
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
-from supreme_dask.core.resources import Resources
+from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Shape
+
+_NOTHING = Resources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,12 @@ class WorkerView:
         Its name in Dask, and the worker group that it belongs to; empty if it belongs to none.
     draining : bool
         Whether it is on its way out: neither supply nor a reason to drain another.
+    leaving : bool
+        Whether it cannot be had back: it is gone but for its process, or somebody else wants it to go.
+    reserved : Resources
+        What the tasks there hold.
+    remaining : float
+        Seconds until these are expected to have ended, on average.
     elapsed : float
         Seconds that the tasks running there have been running, altogether: lost if it were removed now.
     unique : int
@@ -90,6 +98,9 @@ class WorkerView:
     name: str = ""
     group: str = ""
     draining: bool = False
+    leaving: bool = False
+    reserved: Resources = _NOTHING
+    remaining: float = 0.0
     elapsed: float = 0.0
     unique: int = 0
     pinned: bool = False
@@ -154,6 +165,8 @@ class GroupView:
     ----------
     group : WorkerGroup
         What each of its workers is.
+    room : Resources or None
+        What one of its workers has for tasks, if that is known better than by the workers that are there.
     launching : tuple of Launch
         Who is on the way.
     blocked : str
@@ -163,6 +176,7 @@ class GroupView:
     """
 
     group: WorkerGroup
+    room: Resources | None = None
     launching: tuple[Launch, ...] = ()
     blocked: str = ""
     usage: Windows = Windows()
@@ -199,33 +213,51 @@ class Snapshot:
     usage: Windows = Windows()
 
 
-def take(ledger: Ledger, queues: Queues) -> Snapshot:
-    """Return what the ledger and the queues hold now."""
+def take(ledger: Ledger, queues: Queues, now: float) -> Snapshot:
+    """Return what the ledger and the queues hold at the time `now`."""
     names = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
-    waiting = tuple(_waiting(shape, names) for shape in queues.in_order())
-    return Snapshot(tuple(_worker(row, names) for row in ledger.rows.values()), waiting)
+    waiting = tuple(_waiting(shape, names, now) for shape in queues.in_order())
+    return Snapshot(tuple(_worker(row, names, now) for row in ledger.rows.values()), waiting, now=now)
 
 
-def _waiting(shape: Shape, names: list[tuple[str, int]]) -> WaitingView:
+def _waiting(shape: Shape, names: list[tuple[str, int]], now: float) -> WaitingView:
     need = dict(shape.need)
+    # Tasks that run and do not end last that long at least: of a new type nothing else is known.
+    seen = now - shape.since if shape.running else 0.0
     return WaitingView(
         shape.type,
         Resources.of({name: need[axis] for name, axis in names if axis in need}),
         not shape.probing,
         shape.count,
-        shape.duration,
+        max(shape.duration, seen),
         shape.restrictions is not None and not shape.restrictions.loose,
     )
 
 
-def _worker(row: Row, names: list[tuple[str, int]]) -> WorkerView:
+def _worker(row: Row, names: list[tuple[str, int]], now: float) -> WorkerView:
+    capacity = {name: row.capacity[axis] for name, axis in names}
+    free = {name: row.free[axis] for name, axis in names}
+    reserved = {name: capacity[name] - free[name] for name in capacity}
+    reserved[MEMORY] -= row.burden
     return WorkerView(
         row.address,
         row.host,
         row.is_open,
         row.threads,
-        Resources.of({name: row.capacity[axis] for name, axis in names}),
-        Resources.of({name: row.free[axis] for name, axis in names}),
+        Resources.of(capacity),
+        Resources.of(free),
         row.active,
         row.behind,
+        reserved=Resources.of(reserved),
+        remaining=_remaining(row, now),
     )
+
+
+def _remaining(row: Row, now: float) -> float:
+    """Return the seconds until what runs on a row has ended, on average; of short tasks, none."""
+    durations = [one.shape.duration for one in row.tasks.values() if one.shape is not None and not one.short]
+    if not durations:
+        return 0.0
+    mean = sum(durations) / len(durations)
+    # Somewhere on its way; or overdue, and then for as long again, which is all that can be said.
+    return max(mean / 2, now - row.progress - mean)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from supreme_dask import extensions
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.policies import Policy, read_policy
+from supreme_dask.core.policies.schedule import DAYS
+from supreme_dask.core.policies.thresholds import METRICS, WINDOWS
 from supreme_dask.core.revisions import Content, encode
-from supreme_dask.errors import DemandError, DocumentError, LimitError
+from supreme_dask.errors import DemandError, DocumentError, LimitError, PolicyError
 
 MOST_BYTES = 64 * 1024
 
@@ -21,10 +26,65 @@ _AMOUNT = {
         {"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*[A-Za-z]*\s*(/\s*s)?\s*$"},
     ]
 }
+_SECONDS = {"type": "number", "minimum": 0}
+_NAME = {"type": "string", "minLength": 1}
+_CLOCK = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+_COUNTS = {"type": "object", "additionalProperties": _COUNT}
+_RULES: dict[str, dict[str, Any]] = {
+    "threshold": {
+        "properties": {
+            "threshold": {"type": "number"},
+            "action": {"enum": ["add_node", "remove_node"]},
+            "metric": {"enum": list(METRICS)},
+            "for-seconds": _SECONDS,
+            "step": {"type": "integer", "minimum": 1},
+            "group": _NAME,
+            "window": {"enum": list(WINDOWS)},
+        },
+        "required": ["threshold", "action"],
+    },
+    "demand": {"properties": {"within-seconds": {"type": "number", "exclusiveMinimum": 0}}},
+    "idle": {"properties": {"after-seconds": _SECONDS}},
+    "schedule": {
+        "properties": {
+            "from": _CLOCK,
+            "to": _CLOCK,
+            "days": {"type": "array", "items": {"enum": list(DAYS)}, "minItems": 1},
+            "utc-offset": {"type": "string", "pattern": "^[+-][01][0-9]:[0-5][0-9]$"},
+            "outside": _NAME,
+            "minimum": _COUNTS,
+            "maximum": _COUNTS,
+        },
+        "anyOf": [{"required": ["minimum"]}, {"required": ["maximum"]}],
+    },
+    "budget": {
+        "properties": {"per-hour": _PRICE, "total": _PRICE},
+        "anyOf": [{"required": ["per-hour"]}, {"required": ["total"]}],
+    },
+    "rate": {
+        "properties": {
+            "add": {"type": "integer", "minimum": 1},
+            "per-seconds": {"type": "number", "exclusiveMinimum": 0},
+        },
+        "required": ["add", "per-seconds"],
+    },
+    "extension": {"properties": {"name": _NAME, "options": {"type": "object"}}, "required": ["name"]},
+}
+"""What a rule of each kind may say; `core.policies` says what it means."""
+
+
+def _if_of_kind(kind: str) -> dict[str, Any]:
+    fields = {**_RULES[kind]["properties"], "kind": True}
+    named: dict[str, Any] = {"properties": {"kind": {"const": kind}}}
+    if kind != "threshold":  # which is what a rule is that does not say
+        named["required"] = ["kind"]
+    return {"if": named, "then": {**_RULES[kind], "properties": fields, "additionalProperties": False}}
+
+
 _RULE = {
     "type": "object",
-    "properties": {"threshold": {"type": "number"}, "action": {"type": "string", "minLength": 1}},
-    "required": ["threshold", "action"],
+    "properties": {"kind": {"enum": list(_RULES)}},
+    "allOf": [_if_of_kind(kind) for kind in _RULES],
 }
 _GROUP = {
     "type": "object",
@@ -46,9 +106,8 @@ _PLAIN = {"type": ["string", "number", "boolean", "null", "object", "array"]}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "policy": {
-        "title": "Rules by name; or another policy by its name, with its options",
+        "title": "Rules by name",
         "type": "object",
-        "properties": {"policy": {"type": "string", "minLength": 1}, "options": {"type": "object"}},
         "additionalProperties": _RULE,
     },
     "groups": {
@@ -81,13 +140,47 @@ def check(document: str, kind: str, content: Content) -> None:
         raise LimitError(f"document of kind {kind!r}", ", ".join(sorted(SCHEMAS)))
     if content is None:
         return
-    found = Draft202012Validator(SCHEMAS[kind]).iter_errors(content)
-    problems = [f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)]
-    if kind == "groups" and not problems:
-        problems = _group_problems(content)
+    problems = _problems(kind, content)
     if problems:
         raise DocumentError(document, problems)
     _check_size(document, content)
+
+
+def policy(content: Mapping[str, Any]) -> Policy:
+    """Return the policy that a document describes.
+
+    Raises
+    ------
+    PolicyError
+        With the path of each offence, and its reason.
+    """
+    problems = _offences("policy", content)
+    if problems:
+        raise PolicyError(problems)
+    return read_policy(content, partial(extensions.find, "policies"))
+
+
+def _problems(kind: str, content: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the form, or else with what only our own types can tell."""
+    problems = _offences(kind, content)
+    if not problems and kind == "groups":
+        return _group_problems(content)
+    if not problems and kind == "policy":
+        return _policy_problems(content)
+    return problems
+
+
+def _offences(kind: str, content: Mapping[str, Any]) -> list[str]:
+    found = Draft202012Validator(SCHEMAS[kind]).iter_errors(content)
+    return [f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)]
+
+
+def _policy_problems(content: Mapping[str, Any]) -> list[str]:
+    try:
+        policy(content)
+    except PolicyError as error:
+        return error.problems
+    return []
 
 
 def _group_problems(content: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ def test_it_shows_what_is_free_and_who_waits():
     demand = Resources.parse({"memory": "3 GiB"})
     for name in ("a", "b"):
         admission.arrive(Task(name, "load", (0, 0, 0), demand), now=0.0)
-    snapshot = admission.snapshot()
+    snapshot = admission.snapshot(0.0)
     (worker,) = snapshot.workers
     (waiting,) = snapshot.waiting
     assert (worker.running, worker.free["memory"], worker.allocated["cpu"]) == (1, 1 * GIB, 1000)
@@ -25,7 +25,7 @@ def test_it_shows_what_is_free_and_who_waits():
 def test_it_does_not_change_with_the_ledger():
     admission = Admission()
     admission.add_worker("w", "host", 2, {"cpu": 2000, "memory": 4 * GIB})
-    before = admission.snapshot()
+    before = admission.snapshot(0.0)
     admission.arrive(Task("a", "load", (0, 0, 0), Resources.parse({"memory": "3 GiB"})), now=0.0)
     assert before.workers[0].free["memory"] == 4 * GIB
-    assert admission.snapshot() != before
+    assert admission.snapshot(0.0) != before

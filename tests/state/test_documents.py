@@ -241,7 +241,7 @@ def test_systems_do_not_see_each_other(on):
         ),
         ("policy/x", {"high_cpu": {"threshold": 80}}, r"\$\.high_cpu: 'action' is a required property"),
         ("policy/x", {"high_cpu": 80}, r"\$\.high_cpu: 80 is not of type 'object'"),
-        ("policy/x", {"high_cpu": {"threshold": float("nan"), "action": "add"}}, "JSON has no such value"),
+        ("policy/x", {"high_cpu": {"threshold": float("nan"), "action": "add_node"}}, "JSON has no such value"),
         ("policy/x", [], r"\$: \[\] is not of type 'object'"),
         ("groups/x", {"small": {"cpu": 0}}, r"\$\.small\.cpu: 0 is less than or equal to"),
         ("groups/x", {"small": {"cores": 2}}, r"\$\.small: .*'cores' was unexpected"),
@@ -259,8 +259,15 @@ def test_a_document_that_breaks_its_schema_is_refused(on, document, content, pro
     on("memory://", story)
 
 
-@pytest.mark.parametrize("content", [POLICY, {"policy": "backlog", "options": {"patience": "5s"}}, {}])
-def test_policies_are_open(on, content):
+@pytest.mark.parametrize(
+    "content",
+    [
+        POLICY,
+        {"backlog": {"kind": "demand", "within-seconds": 60}, "mine": POLICY["high_cpu"] | {"metric": "cpu"}},
+        {},
+    ],
+)
+def test_policies_are_of_rules_of_many_kinds(on, content):
     async def story(store):
         await Documents(store, "blue").publish("policy/default", content, author="ann")
 

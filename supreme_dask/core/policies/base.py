@@ -1,0 +1,79 @@
+"""What a rule is, and what it may propose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from supreme_dask.core.policies.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A group should have so many workers at least, those on their way in counted."""
+
+    group: str
+    workers: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """A group should have so many workers at most."""
+
+    group: str
+    workers: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """These workers of a group may go, first named first; nobody else is touched for it."""
+
+    group: str
+    names: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """No more may be launched than this, over all groups. What is there is not touched.
+
+    Attributes
+    ----------
+    workers : int or None
+        How many may be launched; None for no limit.
+    cost : float or None
+        What those launched may cost together, per hour; None for no limit.
+    """
+
+    reason: str
+    workers: int | None = None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Work waits that no group could ever host."""
+
+    reason: str
+
+
+Proposal = AtLeast | AtMost | Spare | Cap | Unmet
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """One rule of a policy. It may remember what it saw; it has no clock but `Snapshot.now`."""
+
+    def propose(self, situation: Situation) -> Iterable[Proposal]:
+        """Return what this rule would have."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules by name, in the order in which they were written."""
+
+    rules: tuple[tuple[str, Rule], ...]

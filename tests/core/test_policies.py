@@ -1,0 +1,255 @@
+"""What each rule proposes."""
+
+import pytest
+
+from supreme_dask.core.policies import DEFAULT_POLICY, read_policy
+from supreme_dask.core.scaling import Scaling
+from supreme_dask.errors import PolicyError
+from supreme_dask.stores import schemas
+from tests.core.systems import group, high, system, targets, victims, view, waiting, worker
+
+GiB = 2**30
+SMALL = group(cost=1.0, startup=5.0)
+LARGE = group("large", cpu=8, gibibytes=32, cost=5.0, startup=5.0)
+GPU = group("gpu", cpu=4, gibibytes=16, cost=20.0, startup=5.0, resources={"GPU": 1})
+
+
+def scaling(**rules):
+    return Scaling(schemas.policy(rules))
+
+
+def default(**groups_and_more):
+    return Scaling(read_policy(DEFAULT_POLICY)).plan(system(**groups_and_more))
+
+
+# ------------------------------------------------------------------------------------------ demand
+def test_a_burst_gets_as_many_as_do_it_in_time():
+    # 80 tasks of 1 s on workers of 2 cores, to be done in 10 s.
+    plan = default(groups=[view(SMALL)], shapes=[waiting(80, duration=1.0)])
+    assert targets(plan) == {"small": 4}
+    assert plan.targets[0].reason == "for 80 waiting tasks of load"
+
+
+def test_long_tasks_get_a_place_each():
+    assert targets(default(groups=[view(SMALL)], shapes=[waiting(7, duration=100.0)])) == {"small": 4}
+
+
+def test_only_a_group_that_can_host_them_is_launched():
+    plan = default(groups=[view(SMALL), view(LARGE), view(GPU)], shapes=[waiting(2, duration=60.0, GPU=1)])
+    assert targets(plan) == {"small": 0, "large": 0, "gpu": 2}
+    plan = default(groups=[view(SMALL), view(LARGE), view(GPU)], shapes=[waiting(3, duration=60.0, memory="9 GiB")])
+    assert targets(plan) == {"small": 0, "large": 1, "gpu": 0}
+
+
+def test_what_no_group_could_host_is_told_and_launches_nothing():
+    plan = default(groups=[view(SMALL), view(GPU)], shapes=[waiting(5, type_="train", GPU=2)])
+    assert targets(plan) == {"small": 0, "gpu": 0}
+    assert plan.unmet == (
+        "tasks 'train' can run on no worker of any group: they need GPU 2, the most that one has is 1",
+    )
+
+
+def test_what_certain_workers_only_may_run_launches_nothing():
+    assert targets(default(groups=[view(SMALL)], shapes=[waiting(9, bound=True)])) == {"small": 0}
+
+
+def test_those_on_their_way_are_counted():
+    plan = default(groups=[view(SMALL, launching=3)], shapes=[waiting(8, duration=60.0)])
+    assert targets(plan) == {"small": 4}
+
+
+def test_nobody_is_launched_who_would_arrive_to_nothing():
+    # Two workers of two cores do 8 tasks of 2 s in 4 s; a further one would take 5 s to start.
+    busy = [worker(f"small-{number}", SMALL, running=2, remaining=1.0) for number in range(2)]
+    assert targets(default(groups=[view(SMALL)], workers=busy, shapes=[waiting(8, duration=2.0)])) == {"small": 2}
+    plan = default(groups=[view(SMALL)], workers=busy, shapes=[waiting(80, duration=2.0)])
+    assert targets(plan) == {"small": 8}
+
+
+def test_a_worker_that_will_be_busy_for_long_is_no_room():
+    busy = [worker("small-0", SMALL, running=2, remaining=100.0)]
+    assert targets(default(groups=[view(SMALL)], workers=busy, shapes=[waiting(2, duration=60.0)])) == {"small": 2}
+
+
+def test_of_an_unknown_type_one_is_measured_first():
+    plan = default(groups=[view(SMALL)], shapes=[waiting(100, duration=0.5, measured=False)])
+    assert targets(plan) == {"small": 1}
+
+
+def test_a_blocked_group_is_left_to_others():
+    plan = default(groups=[view(SMALL, blocked="quota"), view(LARGE)], shapes=[waiting(4, duration=60.0)])
+    assert targets(plan) == {"small": 0, "large": 1}
+
+
+def test_a_group_that_is_taken_away_often_is_dear():
+    spot = group("spot", cost=0.9, interruptions=6.0, startup=5.0)
+    hours = [waiting(4, duration=3600.0)]
+    assert targets(default(groups=[view(SMALL), view(spot)], shapes=hours)) == {"small": 2, "spot": 0}
+    minutes = [waiting(4, duration=20.0)]
+    assert targets(default(groups=[view(SMALL), view(spot)], shapes=minutes)) == {"small": 0, "spot": 2}
+
+
+# -------------------------------------------------------------------------------------------- idle
+def test_an_idle_worker_stays_for_as_long_as_it_takes_to_start_one():
+    idle = [worker("small-0", SMALL, idle_since=0.0)]
+    assert victims(default(groups=[view(SMALL)], workers=idle, now=4.9)) == []
+    plan = default(groups=[view(SMALL)], workers=idle, now=5.0)
+    assert (targets(plan), victims(plan)) == ({"small": 0}, ["small-0"])
+    assert plan.targets[0].reason == "nothing to do for 5 s"
+
+
+def test_idle_workers_stay_where_the_others_could_not_store_their_results():
+    idle = [worker(f"small-{number}", SMALL, stored=2 * GiB, idle_since=0.0) for number in range(4)]
+    assert len(victims(default(groups=[view(SMALL)], workers=idle, now=100.0))) == 0
+    idle = [worker(f"small-{number}", SMALL, stored=GiB, idle_since=0.0) for number in range(4)]
+    assert len(victims(default(groups=[view(SMALL)], workers=idle, now=100.0))) == 2
+
+
+def test_the_minimum_stays():
+    of = group(minimum=2)
+    idle = [worker(f"small-{number}", of, idle_since=0.0) for number in range(4)]
+    assert targets(default(groups=[view(of)], workers=idle, now=100.0)) == {"small": 2}
+
+
+# -------------------------------------------------------------------------------------- thresholds
+PLAIN = {"high_cpu": {"threshold": 80, "action": "add_node"}, "low_cpu": {"threshold": 20, "action": "remove_node"}}
+
+
+def planned(one, cpu, now, workers=2, launching=0):
+    there = [worker(f"small-{number}", SMALL, running=1) for number in range(workers)]
+    return one.plan(system([view(SMALL, launching=launching)], there, now=now, usage=high(cpu=cpu)))
+
+
+def test_the_plain_form_adds_above_and_removes_below_when_that_has_been_so_for_long():
+    one = scaling(**PLAIN)
+    assert [targets(planned(one, 90, now))["small"] for now in (0, 29, 30)] == [2, 2, 3]
+    one = scaling(**PLAIN)
+    assert [targets(planned(one, 10, now))["small"] for now in (0, 119, 120)] == [2, 2, 1]
+
+
+def test_a_dip_begins_the_wait_anew():
+    one = scaling(**PLAIN)
+    assert [targets(planned(one, cpu, now))["small"] for cpu, now in ((90, 0), (50, 20), (90, 31), (90, 60))] == [
+        2
+    ] * 4
+
+
+def test_nothing_is_added_while_what_was_added_has_not_come():
+    one = scaling(**PLAIN)
+    assert targets(planned(one, 90, 0))["small"] == 2
+    assert targets(planned(one, 90, 30))["small"] == 3
+    assert [targets(planned(one, 90, now, launching=1))["small"] for now in (31, 60, 90)] == [3, 3, 3]
+
+
+# ------------------------------------------------------------------------- schedules and budgets
+MONDAY_NOON = 1_704_110_400  # 1 January 2024, 12:00 UTC
+
+
+def wanted_at(one, wall, workers=0):
+    there = [worker(f"small-{number}", SMALL, running=1) for number in range(workers)]
+    return targets(one.plan(system([view(SMALL)], there, wall=wall)))["small"]
+
+
+def test_a_schedule_holds_in_its_hours():
+    one = scaling(
+        office={"kind": "schedule", "from": "08:00", "to": "18:00", "days": ["mon", "tue"], "minimum": {"small": 5}}
+    )
+    hours = {"noon": 0, "evening": 7, "tuesday": 24, "wednesday": 48}
+    assert {name: wanted_at(one, MONDAY_NOON + 3600 * hour) for name, hour in hours.items()} == {
+        "noon": 5,
+        "evening": 0,
+        "tuesday": 5,
+        "wednesday": 0,
+    }
+
+
+def test_hours_may_pass_midnight_and_have_a_zone():
+    one = scaling(
+        night={
+            "kind": "schedule",
+            "from": "22:00",
+            "to": "06:00",
+            "days": ["sun"],
+            "utc-offset": "+02:00",
+            "maximum": {"small": 1},
+        }
+    )
+    four_in_the_morning_there = MONDAY_NOON - 10 * 3600
+    assert wanted_at(one, four_in_the_morning_there, workers=3) == 1
+    assert wanted_at(one, four_in_the_morning_there + 2 * 3600, workers=3) == 3
+
+
+def test_a_schedule_may_hold_whenever_another_does_not():
+    one = scaling(
+        office={"kind": "schedule", "from": "08:00", "to": "18:00", "minimum": {"small": 5}},
+        else_={"kind": "schedule", "outside": "office", "minimum": {"small": 1}},
+    )
+    assert [wanted_at(one, MONDAY_NOON + 3600 * hour) for hour in (0, 7)] == [5, 1]
+
+
+def test_a_budget_per_hour_holds():
+    one = scaling(demand={"kind": "demand"}, budget={"kind": "budget", "per-hour": 3})
+    plan = one.plan(system([view(SMALL)], [worker("small-0", SMALL, running=2)], [waiting(100, duration=60.0)]))
+    assert targets(plan) == {"small": 3}
+    assert plan.targets[0].reason == "no more for a budget of 3 per hour"
+
+
+def test_when_everything_is_spent_groups_shrink_to_their_minimum():
+    of = group(minimum=1)
+    one = scaling(demand={"kind": "demand"}, budget={"kind": "budget", "total": 10})
+    there = [worker(f"small-{number}", of, running=2) for number in range(3)]
+    plan = one.plan(system([view(of)], there, [waiting(100)], spent=10.5))
+    assert targets(plan) == {"small": 1}
+    assert plan.targets[0].reason == "10.50 of a budget of 10 are spent"
+
+
+def test_no_more_are_launched_in_a_time_than_allowed():
+    one = scaling(demand={"kind": "demand"}, rate={"kind": "rate", "add": 5, "per-seconds": 60})
+    burst = [waiting(100, duration=600.0)]
+    wanted = [
+        targets(one.plan(system([view(SMALL, launching=launching)], shapes=burst, now=now)))["small"]
+        for now, launching in ((0, 0), (1, 5), (30, 5), (62, 5), (63, 10))
+    ]
+    assert wanted == [5, 5, 5, 10, 10]
+
+
+# --------------------------------------------------------------------------------------- bad input
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"high_heat": {"threshold": 1, "action": "add_node"}}, "$.high_heat.metric: unknown metric 'heat'"),
+        ({"high_cpu": {"threshold": "hot", "action": "add_node"}}, "$.high_cpu.threshold: 'hot' is not of type"),
+        ({"high_cpu": {"threshold": 80, "action": "explode"}}, "$.high_cpu.action: 'explode' is not one of"),
+        ({"high_cpu": {"threshold": 80, "action": "remove_node"}}, "$.high_cpu.action: 'high' says add_node"),
+        ({"high_cpu": {"action": "add_node"}}, "$.high_cpu: 'threshold' is a required property"),
+        ({"x": {"kind": "wish"}}, "$.x.kind: 'wish' is not one of"),
+        ({"x": {"kind": "demand", "soon": 1}}, "$.x: Additional properties are not allowed ('soon' was unexpected)"),
+        ({"x": {"kind": "demand", "within-seconds": 0}}, "$.x['within-seconds']: 0 is less than or equal to"),
+        ({"x": {"kind": "budget", "per-hour": -1}}, "$.x['per-hour']: -1 is less than the minimum of 0"),
+        ({"x": {"kind": "budget"}}, "$.x: {'kind': 'budget'} is not valid under any of the given schemas"),
+        ({"x": {"kind": "rate", "add": 0, "per-seconds": 1}}, "$.x.add: 0 is less than the minimum of 1"),
+        ({"x": {"kind": "schedule", "from": "25:00", "minimum": {}}}, "$.x.from: '25:00' does not match"),
+        (
+            {"x": {"kind": "schedule", "minimum": {"a": 2}, "maximum": {"a": 1}}},
+            "$.x.minimum.a: 2 is more than the max",
+        ),
+        ({"x": {"kind": "schedule", "minimum": {}, "outside": "y"}}, "$.x.outside: there is no schedule 'y'"),
+        ({"x": {"kind": "extension", "name": "oracle"}}, "$.x: no 'oracle' among the installed policies"),
+        ("more", "$: 'more' is not of type 'object'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_path_and_the_reason(rules, said):
+    with pytest.raises(PolicyError) as caught:
+        schemas.policy(rules)
+    assert said in str(caught.value)
+
+
+def test_schedules_that_hold_outside_each_other_are_refused():
+    one = {"kind": "schedule", "outside": "b", "minimum": {"small": 1}}
+    with pytest.raises(PolicyError, match="a → b → a"):
+        schemas.policy({"a": one, "b": {**one, "outside": "a"}})
+
+
+def test_thresholds_that_would_add_and_remove_at_once_are_refused():
+    with pytest.raises(PolicyError, match="in between it would do both"):
+        schemas.policy({**PLAIN, "low_cpu": {"threshold": 85, "action": "remove_node"}})
