@@ -15,6 +15,11 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet -c constraints.txt --group $*
 	touch $@
 
+.venv/.test: .venv/.base $(wildcard plugins/*/pyproject.toml)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group test
+	$(BIN)/python -m pip install --quiet --no-deps $(addprefix -e ,$(wildcard plugins/*))
+	touch $@
+
 .venv/.extra-%: .venv/.base
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[$*]"
 	touch $@
