@@ -19,6 +19,7 @@
         │   └── MovedError                     the world's: the system is in another shard now
         ├── LeaseLostError (LookupError)       the world's: the lease ended, and its keys with it
         ├── LeadershipLostError (RuntimeError) the world's: somebody else may lead now; nothing was written
+        ├── OvertakenError (RuntimeError)      the world's: a later scheduler has begun; nothing was written
         ├── AmbiguousWriteError (ConnectionError)   the world's: written or not, nobody can say; read again
         ├── StoreUnavailableError (ConnectionError) the world's: nothing was written; try later
         ├── StoreAccessError (PermissionError) the operator's: the store refuses who we are
@@ -420,6 +421,23 @@ class PublishConflictError(StoreError, RuntimeError):
     def __init__(self, document: str, problem: str, done: str = "") -> None:
         super().__init__(f"{document}: {problem}; {done or _NOTHING}")
         self.document = document
+
+
+class OvertakenError(StoreError, RuntimeError):
+    """A later scheduler of the system has begun; the write was not made.
+
+    Attributes
+    ----------
+    system : str
+        Name of the system.
+    epoch : int
+        Of the scheduler that was overtaken.
+    """
+
+    def __init__(self, store: str, system: str, epoch: int) -> None:
+        super().__init__(f"{store}: a later scheduler of system {system!r} has begun than that of epoch {epoch}")
+        self.system = system
+        self.epoch = epoch
 
 
 class NoSchedulerError(StoreError, LookupError):

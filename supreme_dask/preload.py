@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.config
 from distributed import Scheduler, Worker
 
+from supreme_dask.scheduler.journal import DrainJournal
 from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.scheduler.recording import Recorder
 from supreme_dask.scheduler.registration import SchedulerRegistration
@@ -32,6 +33,7 @@ async def register(server: object) -> None:
     if isinstance(server, Scheduler):
         server.add_plugin(SchedulerRegistration(store, system, labels=labels), idempotent=True)
         server.add_plugin(Recorder(store, system), idempotent=True)
+        server.add_plugin(DrainJournal(store, system), idempotent=True)
         server.add_plugin(WarmStart(store, system), idempotent=True)
     elif isinstance(server, Worker):
         await server.plugin_add(WorkerRegistration(store, system, labels=labels), catch_errors=False)

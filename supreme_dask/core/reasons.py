@@ -126,6 +126,17 @@ _DRAINING = {
 }
 
 
+def noticed(seconds: float) -> str:
+    """Say that a worker's machine goes away.
+
+    Examples
+    --------
+    >>> noticed(25.0)
+    'its process was told to end, in 25 s'
+    """
+    return f"its process was told to end, in {seconds:g} s"
+
+
 def bound(type_: str) -> str:
     """Say that work waits which only certain workers may do.
 

@@ -36,7 +36,7 @@ SIGNATURES = {
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
     "handle_worker_status_change": ("self", "status", "worker", "stimulus_id"),
     "close_worker": ("self", "worker"),
-    "retire_workers": ("self", "workers", "names", "close_workers", "remove", "stimulus_id", "kwargs"),
+    "scatter": ("self", "data", "workers", "client", "broadcast", "timeout"),
     "request_acquire_replicas": ("self", "addr", "keys", "stimulus_id"),
     "_reschedule": ("self", "key", "worker", "stimulus_id"),
 }
@@ -56,7 +56,9 @@ class Hands:
         self._scheduler = scheduler
         self._replacements: dict[str, Any] = {}
         self._handlers: dict[str, Any] = {}
+        self._answers: dict[str, Any] = {}
         self._reduced: set[ActiveMemoryManagerPolicy] = set()
+        self.scatters: set[object] = set()
         self.kept_twice: set[Key] = set()
 
     async def prepare(self, handlers: Mapping[str, Callable[..., None]]) -> None:
@@ -66,6 +68,22 @@ class Hands:
             # Without a stock one: a message may still be on its way when we are gone.
             self._handlers[op] = self._scheduler.stream_handlers.get(op, _ignore)
             self._scheduler.stream_handlers[op] = handler
+
+    def answer(self, answers: Mapping[str, Callable[..., Any]]) -> None:
+        """Answer calls of clients and workers, and count data that clients scatter while it is on its way."""
+        stock = self._scheduler.handlers["scatter"]
+
+        async def scatter(**told: Any) -> Any:
+            token = object()
+            self.scatters.add(token)
+            try:
+                return await stock(**told)
+            finally:
+                self.scatters.discard(token)
+
+        for op, handler in {**answers, "scatter": scatter}.items():
+            self._answers[op] = self._scheduler.handlers.get(op)
+            self._scheduler.handlers[op] = handler
 
     def install(self, replacements: Mapping[str, Callable[..., Any]]) -> None:
         """Replace methods of the scheduler."""
@@ -81,6 +99,11 @@ class Hands:
         for ws in self._scheduler.workers.values():
             self._scheduler.check_idle_saturated(ws)
         self._scheduler.stream_handlers.update(self._handlers)
+        for op, handler in self._answers.items():
+            if handler is None:
+                del self._scheduler.handlers[op]
+            else:
+                self._scheduler.handlers[op] = handler
 
     async def _stop_stealing(self) -> None:
         # Stealing moves tasks past every count of resources. `stop` waits for what is in flight.
@@ -144,12 +167,13 @@ class Hands:
         self._scheduler.close_worker(address)
 
     # -------------------------------------------------------------------------------- results
-    def copy(self, address: str, keys: Iterable[Key]) -> None:
-        """Let a worker copy results from those that hold them."""
+    def copy(self, address: str, keys: Iterable[Key], *, twice: bool = False) -> None:
+        """Let a worker copy results from those that hold them; they may be kept `twice` from then on."""
         found = [key for key in keys if self._scheduler.tasks[key].who_has]
         if address in self._scheduler.stream_comms:
             self._scheduler.request_acquire_replicas(address, found, stimulus_id=f"supreme-copy-{time()}")
-            self.kept_twice.update(found)
+            if twice:
+                self.kept_twice.update(found)
 
     def keep_twice(self) -> None:
         """Keep Dask from dropping the copies that were made here."""

@@ -11,6 +11,7 @@ from dask.typing import Key
 from distributed.core import Status
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 
+from supreme_dask.core.handover import Sole
 from supreme_dask.core.profiles import MEASURED_KEY, Measurement
 from supreme_dask.core.relief import Result
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
@@ -178,9 +179,23 @@ def immovable(scheduler: Scheduler, address: str) -> str:
     return ""
 
 
-def held_by_nobody_else(scheduler: Scheduler, address: str) -> int:
-    """Return how many results of a worker no worker holds that takes tasks."""
-    return sum(not (ts.who_has or set()) & scheduler.running for ts in scheduler.workers[address].has_what)
+def sole(scheduler: Scheduler, address: str) -> list[Sole]:
+    """Return the results of a worker that no worker holds which takes tasks."""
+    running = scheduler.running
+    held = (ts for ts in scheduler.workers[address].has_what if not ts.actor)
+    return [Sole(ts.key, ts.get_nbytes(), _seconds(ts)) for ts in held if not (ts.who_has or set()) & running]
+
+
+def moved(scheduler: Scheduler, address: str, keys: Iterable[Key]) -> list[Key]:
+    """Return those of a worker's results that a worker holds which takes tasks, or that are wanted no more."""
+    there = scheduler.workers[address].has_what
+    tasks = ((key, scheduler.tasks.get(key)) for key in keys)
+    return [key for key, ts in tasks if ts is None or ts not in there or (ts.who_has or set()) & scheduler.running]
+
+
+def identity(scheduler: Scheduler, address: str) -> str:
+    """Return what tells a worker's process from every other, also one of the same name and address."""
+    return str(scheduler.workers[address].server_id)
 
 
 def retriable(scheduler: Scheduler, address: str) -> list[Key]:
@@ -205,6 +220,11 @@ def departure(scheduler: Scheduler, address: str) -> tuple[bool, int]:
         if event.get("action") == "remove-worker":
             return bool(event.get("expected")), len(event.get("processing-tasks", ()))
     return False, 0
+
+
+def _seconds(ts: TaskState) -> float:
+    """Return what it takes to compute a result again; infinite for data that nobody computed."""
+    return max(ts.prefix.duration_average, 0.001) if ts.run_spec is not None else float("inf")
 
 
 def _hash_of(code: CodeType) -> str:

@@ -36,6 +36,7 @@ from supreme_dask.scheduler.kills import EVENT as KILLED
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.scheduler.relief import Relief
+from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
 
 log = logging.getLogger(__name__)
@@ -90,19 +91,26 @@ class SupremePlugin(SchedulerPlugin):
             log.warning("This distributed is not one that supreme-dask knows; plain Dask places: %s", error)
             return
         await self._hands.prepare(self._handlers())
-        meter = dumps(MeterPlugin())  # type: ignore[no-untyped-call]
-        await scheduler.register_worker_plugin(None, meter, name=MeterPlugin.name, idempotent=True)
+        await self._send_plugins(scheduler)
         # From here on nothing is awaited: the scheduler calls our hooks only after we return, and no event of
         # the tasks that we take over may be missed.
         for other in scheduler.plugins.values():
             if isinstance(other, SupremePlugin) and other.active:
                 other._stop()
         self._hands.install(self._replacements())
+        self._hands.answer(self._answers())
         self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
         self._pulse.start()
         self.active = True
         log.info("supreme-dask places the tasks of this scheduler")
         self._take_stock()
+
+    async def _send_plugins(self, scheduler: Scheduler) -> None:
+        for plugin in (MeterPlugin(), WorkerNotice()):
+            sent = dumps(plugin)  # type: ignore[no-untyped-call]
+            await scheduler.register_worker_plugin(None, sent, name=plugin.name, idempotent=True)
+        sent = dumps(NannyNotice())  # type: ignore[no-untyped-call]
+        await scheduler.register_nanny_plugin(None, sent, name=NannyNotice.name, idempotent=True)
 
     async def close(self) -> None:
         """Look after the queues no more: the scheduler goes down."""
@@ -148,6 +156,13 @@ class SupremePlugin(SchedulerPlugin):
             "supreme-hello": self._ghosts.metered,
             "supreme-strain": self._strain,
             "supreme-relax": self._relax,
+        }
+
+    def _answers(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "supreme_drain": or_stock(self, _no_more, self._drain),
+            "supreme_undrain": or_stock(self, _no_more, self._undrain),
+            "supreme_leave": or_stock(self, _no_more, self._leave),
         }
 
     def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:
@@ -237,6 +252,18 @@ class SupremePlugin(SchedulerPlugin):
         self._relief.tick(now)
         self._fill()
 
+    def _drain(self, *, names: list[str], reason: str, deadline: float | None = None) -> dict[str, str]:
+        """Let workers leave because a person wants it; return why, by name, for those that cannot."""
+        return self.drains.drain(names, reason=reason, deadline=deadline, origin="person")
+
+    def _undrain(self, *, names: list[str], reason: str) -> list[str]:
+        """Keep workers because a person wants it; return the names of those that are kept."""
+        return self.drains.cancel(names, reason, origin="person")
+
+    def _leave(self, *, worker: str, seconds: float) -> bool:
+        """Let a worker leave that was given notice; tell whether that is looked after."""
+        return self.drains.leave(worker, seconds)
+
     def _recall_all(self, address: str) -> None:
         self._carry_out(Recall(address, observe.processing(self._scheduler, address)))
 
@@ -301,6 +328,7 @@ class SupremePlugin(SchedulerPlugin):
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Note a worker that joined; the scheduler asks for tasks for it right after."""
         self._memory.join(scheduler.workers[worker])
+        self.drains.joined(worker)
 
     @safely
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
@@ -426,6 +454,10 @@ class SupremePlugin(SchedulerPlugin):
 
 def _never(_: TaskState) -> bool:
     return False
+
+
+def _no_more(**_: Any) -> None:
+    return None
 
 
 def _nobody(*_: Any, **__: Any) -> set[Key]:

@@ -43,6 +43,11 @@ class SchedulerRegistration(SchedulerPlugin):
         self._registration = Registration(self._store, self._system, node, ttl=self._ttl, counted=True)
         self._registration.start()
 
+    @property
+    def epoch(self) -> int:
+        """Number of this scheduler among those of its system; 0 until the store has given it one."""
+        return self._registration.node.epoch if self._registration is not None else 0
+
     async def close(self) -> None:
         """Leave."""
         if self._registration is not None:

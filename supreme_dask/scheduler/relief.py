@@ -123,4 +123,4 @@ class Relief:
             if row.is_open and address not in self._strained
         }
         for address, keys in relief.copies(results, rooms).items():
-            self._hands.copy(address, keys)
+            self._hands.copy(address, keys, twice=True)

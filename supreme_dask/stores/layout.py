@@ -9,6 +9,7 @@ All keys of a system begin with its name, so that transactions over them stay in
     systems/<system>/epoch                             of its newest scheduler
     systems/<system>/decisions/<number>                batches of the history
     systems/<system>/profiles/<type>                   what was learned of a task type
+    systems/<system>/drains/<name>                     how far a worker is that leaves
     systems/<system>/blobs/<name>                      pointers to large things
 """
 

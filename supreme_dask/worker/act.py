@@ -1,12 +1,18 @@
 """The only file that overrides distributed's worker, guarded by a check of what it overrides.
 
 One function runs every ordinary task in its thread; it is wrapped, once per process. Coroutines and actors run
-elsewhere, and are not measured. And one number is raised: how full a worker may be before it pauses.
+elsewhere, and are not measured. One number is raised: how full a worker may be before it pauses. And where Dask's
+command handles SIGTERM, what it does is put off.
 """
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
 from functools import cache, partial
+from types import FunctionType
 from typing import Any
 
 import distributed.worker
@@ -19,6 +25,7 @@ from supreme_dask.worker.measure import Meter
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
 _RUN = "_run_task_simple"
+_SIGNALS = "distributed._signals"
 _THREAD_STATE = "thread_state"
 _ARGUMENTS = ("task", "data", "time_delay")
 
@@ -54,6 +61,31 @@ def pause_late(worker: Worker, fraction: float) -> None:
     manager = worker.memory_manager
     if manager.memory_pause_fraction is not False:
         manager.memory_pause_fraction = max(manager.memory_pause_fraction, fraction)
+
+
+def put_off_termination(begin: Callable[[Callable[[], None]], None]) -> bool:
+    """Call `begin` on the running event loop when SIGTERM comes, with what Dask's command would have done.
+
+    The next SIGTERM does that at once, and so does SIGINT. Return False where nothing was changed: in processes that
+    Dask's command does not run, such as that of a user's own program, or that of a worker with a nanny, which ends
+    it in this way if it takes too much memory.
+    """
+    stock: Any = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not _is_of_dask(stock):
+        return False
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int, frame: Any) -> None:
+        # As in Dask's own handler: nothing may be printed in here.
+        signal.signal(number, stock)
+        loop.call_soon_threadsafe(begin, partial(stock, number, frame))
+
+    signal.signal(signal.SIGTERM, handle)
+    return True
+
+
+def _is_of_dask(handler: Any) -> bool:
+    return isinstance(handler, FunctionType) and handler.__module__ == _SIGNALS
 
 
 def _running_task() -> TaskState | None:
