@@ -9,7 +9,7 @@ from supreme_dask.core.resources import CPU, MEMORY, NETWORK
 FIRST_AXES = ("threads", CPU, MEMORY, "idle", NETWORK)
 """Axes that every ledger has. ``threads`` are the worker's own; ``idle`` is 1 where nothing runs."""
 
-THREADS_AXIS, CPU_AXIS, MEMORY_AXIS, IDLE_AXIS = range(4)
+THREADS_AXIS, CPU_AXIS, MEMORY_AXIS, IDLE_AXIS, NETWORK_AXIS = range(5)
 
 UNLIMITED = 1 << 62
 CORE = 1000

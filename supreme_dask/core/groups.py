@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from supreme_dask.core.resources import CPU, MEASURED, MEMORY, Resources
@@ -80,3 +81,16 @@ class WorkerGroup:
     def threads(self) -> int:
         """Number of tasks that a worker runs at once."""
         return math.ceil(self.cpu)
+
+
+def group_of(worker: str, groups: Iterable[str]) -> str:
+    """Return the group that a worker belongs to by its name; empty if it belongs to none.
+
+    Examples
+    --------
+    >>> group_of("small-3", ["small", "large"]), group_of("small-gpu-worker-1f2e", ["small", "small-gpu"])
+    ('small', 'small-gpu')
+    >>> group_of("smaller-3", ["small"])
+    ''
+    """
+    return max((group for group in groups if worker.startswith(f"{group}-")), key=len, default="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from itertools import islice
 from types import CodeType
 from typing import Any
 
@@ -129,8 +130,7 @@ def managed(ws: WorkerState) -> int:
 
 def unmanaged(ws: WorkerState) -> int:
     """Return the bytes that a worker's process takes beside its results, at its last heartbeat."""
-    process: int = ws.metrics.get("memory", 0)
-    return max(process - managed(ws), 0)
+    return max(memory_used(ws) - managed(ws), 0)
 
 
 def processing(scheduler: Scheduler, address: str) -> list[Key]:
@@ -167,6 +167,58 @@ def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
 def address_of(scheduler: Scheduler, name: str) -> str | None:
     """Return the address of the worker that has a name."""
     return next((address for address, ws in scheduler.workers.items() if str(ws.name) == str(name)), None)
+
+
+def pinned(scheduler: Scheduler) -> set[str]:
+    """Return the workers that cannot leave without a loss, all that `immovable` has a reason for."""
+    shuffles = getattr(scheduler.plugins.get("shuffle"), "active_shuffles", {})
+    found = {address for shuffle in shuffles.values() for address in shuffle.participating_workers}
+    found.update(address for address, ws in scheduler.workers.items() if ws.actors)
+    return found
+
+
+def elapsed(ws: WorkerState, now: float) -> float:
+    """Return the seconds that the tasks running on a worker have been running, altogether.
+
+    Parameters
+    ----------
+    now
+        Seconds since 1970. What runs since the last heartbeat only is not counted.
+    """
+    since = max(now - ws.last_seen, 0.0)
+    return sum(seconds + since for ts, seconds in ws.executing.items() if ts in ws.processing)
+
+
+def held_alone(ws: WorkerState, looked_at: int) -> int:
+    """Return the bytes of results that no other worker holds; an estimate where it holds more than `looked_at`."""
+    total = alone = 0
+    for ts in islice(ws.has_what, looked_at):
+        nbytes = ts.get_nbytes()
+        total += nbytes
+        if len(ts.who_has or ()) == 1:
+            alone += nbytes
+    return int(ws.nbytes * alone / total) if total else 0
+
+
+def cores_used(ws: WorkerState) -> float:
+    """Return how many cores a worker's process kept busy, at its last heartbeat."""
+    percent: float = ws.metrics.get("cpu", 0.0)
+    return percent / 100
+
+
+def memory_used(ws: WorkerState) -> int:
+    """Return the bytes that a worker's process takes, at its last heartbeat."""
+    process: int = ws.metrics.get("memory", 0)
+    return process
+
+
+def traffic(ws: WorkerState) -> float:
+    """Return the bytes per second of the busier direction on a worker's machine, at its last heartbeat.
+
+    Dask measures the machine, not the process: workers of one machine say the same.
+    """
+    moved = ws.metrics.get("host_net_io") or {}
+    return float(max(moved.get("read_bps", 0.0), moved.get("write_bps", 0.0)))
 
 
 def immovable(scheduler: Scheduler, address: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from time import monotonic
 
+from distributed import Worker
 from distributed.utils_test import gen_cluster
 
 PRELOAD = ["supreme_dask.preload"]
@@ -21,6 +22,13 @@ def worker(threads=1, memory=None, **resources):
     if memory is not None:
         resources["memory"] = memory * GiB
     return ("127.0.0.1", threads, {"resources": resources, "memory_limit": 0 if memory is not None else "20 GiB"})
+
+
+def named(scheduler, name, threads=2, memory=4, **resources):
+    """Return a worker with a name and exactly so many GiB, to be entered with ``async with``."""
+    resources["memory"] = memory * GiB
+    options = {"resources": resources, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
+    return Worker(scheduler.address, name=name, nthreads=threads, host="127.0.0.1", validate=True, **options)
 
 
 def supreme(*workers, config=None, **options):
