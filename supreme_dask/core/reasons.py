@@ -276,6 +276,41 @@ def blocked(reason: str) -> str:
     return f"more are wanted and cannot be had: {reason}"
 
 
+def never_joined(group: str, count: int) -> str:
+    """Say that workers were asked for and did not come.
+
+    Examples
+    --------
+    >>> never_joined("small", 2)
+    '2 workers of small were asked for and did not join in time'
+    """
+    return (
+        f"{_counted(count, 'worker')} of {group} {'was' if count == 1 else 'were'} asked for and did not join in time"
+    )
+
+
+def ended_early(names: Sequence[str]) -> str:
+    """Say that workers were started and ended again.
+
+    Examples
+    --------
+    >>> ended_early(["small-1", "small-2"])
+    'small-1, small-2 ended before joining: see the logs'
+    """
+    return f"{', '.join(names)} ended before joining: see the logs"
+
+
+def backs_off(reason: str, seconds: float) -> str:
+    """Say that a group is let alone for a while.
+
+    Examples
+    --------
+    >>> backs_off("small: no such image", 20)
+    'small: no such image; the next attempt is in 20 s'
+    """
+    return f"{reason}; the next attempt is in {seconds:g} s"
+
+
 def relieved(address: str, process: int) -> str:
     """Say what is done for a worker that is about to be killed for its memory.
 

@@ -148,7 +148,7 @@ class Launch:
     Attributes
     ----------
     name : str
-        The name that it will have in Dask.
+        The name that it will have in Dask; empty as long as nobody has said it.
     deadline : float
         When it stops being counted as supply, on the clock of `Snapshot.now`.
     """
