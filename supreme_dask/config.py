@@ -72,6 +72,17 @@ def network() -> int:
         raise ConfigError("supreme.network", value, str(error)) from None
 
 
+def rebalance() -> int | None:
+    """Return the bytes of results that may be on their way at once so that workers store alike; None for never."""
+    value = get("rebalance")
+    if value is None:
+        return None
+    try:
+        return parse_amount("memory", value)[1]
+    except DemandError as error:
+        raise ConfigError("supreme.rebalance", value, str(error)) from None
+
+
 def demands() -> dict[str, Resources]:
     """Return the declared demands by task prefix."""
     rules = get("demands")

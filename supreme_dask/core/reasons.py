@@ -311,6 +311,28 @@ def backs_off(reason: str, seconds: float) -> str:
     return f"{reason}; the next attempt is in {seconds:g} s"
 
 
+def rebalancing(workers: int) -> str:
+    """Say why results are moved.
+
+    Examples
+    --------
+    >>> rebalancing(4)
+    'workers came or went: results are moved until all 4 workers store alike for their memory'
+    """
+    return f"workers came or went: results are moved until all {workers} workers store alike for their memory"
+
+
+def rebalanced(workers: int) -> str:
+    """Say that results need no more moving.
+
+    Examples
+    --------
+    >>> rebalanced(4)
+    'all 4 workers store alike for their memory'
+    """
+    return f"all {workers} workers store alike for their memory"
+
+
 def relieved(address: str, process: int) -> str:
     """Say what is done for a worker that is about to be killed for its memory.
 

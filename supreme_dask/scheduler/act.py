@@ -11,10 +11,16 @@ import logging
 import pickle
 from collections.abc import Callable, Iterable, Mapping
 from time import time
-from typing import Any
+from typing import Any, Literal
 
 from dask.typing import Key
-from distributed.active_memory_manager import ActiveMemoryManagerPolicy, ReduceReplicas, SuggestionGenerator
+from distributed.active_memory_manager import (
+    ActiveMemoryManagerExtension,
+    ActiveMemoryManagerPolicy,
+    ReduceReplicas,
+    Suggestion,
+    SuggestionGenerator,
+)
 from distributed.core import Status
 from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 
@@ -60,6 +66,7 @@ class Hands:
         self._reduced: set[ActiveMemoryManagerPolicy] = set()
         self.scatters: set[object] = set()
         self.kept_twice: set[Key] = set()
+        self._moving: set[Key] = set()
 
     async def prepare(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         """Stop what would interfere, and replace handlers of messages from workers."""
@@ -93,6 +100,7 @@ class Hands:
 
     def uninstall(self) -> None:
         """Give the scheduler its own methods back."""
+        self._moving.clear()
         self.keep_once()
         for name in self._replacements:
             self._scheduler.__dict__.pop(name, None)
@@ -168,30 +176,57 @@ class Hands:
 
     # -------------------------------------------------------------------------------- results
     def copy(self, address: str, keys: Iterable[Key], *, twice: bool = False) -> None:
-        """Let a worker copy results from those that hold them; they may be kept `twice` from then on."""
+        """Let a worker copy results from those that hold them; they may be kept `twice` until `keep_once`."""
         found = [key for key in keys if self._scheduler.tasks[key].who_has]
         if address in self._scheduler.stream_comms:
             self._scheduler.request_acquire_replicas(address, found, stimulus_id=f"supreme-copy-{time()}")
             if twice:
                 self.kept_twice.update(found)
+                self._spare()
 
-    def keep_twice(self) -> None:
-        """Keep Dask from dropping the copies that were made here."""
+    def keep_once(self) -> None:
+        """Let Dask drop the copies that were made here."""
+        self.kept_twice.clear()
+        self._spare_no_more()
+
+    def move(self, places: Iterable[tuple[Key, str]]) -> None:
+        """Let workers copy results that are to be there, and no longer where they are."""
+        found = list(places)
+        self._moving.update(key for key, _ in found)
+        self._spare()
+        self._suggest("replicate", found)
+
+    def moved(self, places: Iterable[tuple[Key, str]]) -> None:
+        """Let workers drop results of which there is a copy now, unless they are being read there."""
+        self._suggest("drop", places)
+
+    def end_moves(self, keys: Iterable[Key]) -> None:
+        """Leave to Dask what becomes of results that are being moved."""
+        self._moving.difference_update(keys)
+        self._spare_no_more()
+
+    def _suggest(self, op: Literal["replicate", "drop"], places: Iterable[tuple[Key, str]]) -> None:
+        # Dask's own memory manager knows what is read where, and never drops the last copy.
+        workers, tasks = self._scheduler.workers, self._scheduler.tasks
+        found = [Suggestion(op, tasks[key], {workers[address]}) for key, address in places if address in workers]
+        if found:
+            policy = _Suggest(found)
+            ActiveMemoryManagerExtension(self._scheduler, {policy}, register=False, start=False).run_once()
+
+    def _spare(self) -> None:
         manager = self._scheduler.extensions.get("amm")
         if manager is not None and not self._reduced:
             self._reduced = {policy for policy in manager.policies if type(policy) is ReduceReplicas}
             manager.policies -= self._reduced
             if self._reduced:
-                manager.add_policy(_ReduceOthers(self.kept_twice))
+                manager.add_policy(_ReduceOthers(self.kept_twice, self._moving))
 
-    def keep_once(self) -> None:
-        """Let Dask drop them."""
+    def _spare_no_more(self) -> None:
         manager = self._scheduler.extensions.get("amm")
-        if manager is not None:
+        if manager is not None and not self.kept_twice and not self._moving:
             manager.policies -= {policy for policy in manager.policies if isinstance(policy, _ReduceOthers)}
             manager.policies |= self._reduced
-        self._reduced = set()
-        self.kept_twice.clear()
+            self._reduced = set()
 
     def acquit(self, keys: Iterable[Key]) -> None:
         """Take back, or in advance, what the death of a worker counts against its tasks."""
@@ -243,14 +278,24 @@ class Hands:
             comm.send(dict(message))
 
 
+class _Suggest(ActiveMemoryManagerPolicy):
+    """Suggestions that were made elsewhere."""
+
+    def __init__(self, suggestions: list[Suggestion]) -> None:
+        self._suggestions = suggestions
+
+    def run(self) -> SuggestionGenerator:
+        yield from (one for one in self._suggestions)  # what was decided is sent back: a list could not take it
+
+
 class _ReduceOthers(ReduceReplicas):
     """Stock Dask's rule that a result is kept once, for all but some."""
 
-    def __init__(self, kept: set[Key]) -> None:
-        self._kept = kept
+    def __init__(self, *spared: set[Key]) -> None:
+        self._spared = spared
 
     def run(self) -> SuggestionGenerator:
-        yield from (one for one in super().run() if one.ts.key not in self._kept)
+        yield from (one for one in super().run() if not any(one.ts.key in keys for keys in self._spared))
 
 
 def _ignore(**_: Any) -> None:

@@ -19,6 +19,8 @@ from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_a
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
 
+_MANY = 100
+
 
 def task(ts: TaskState, declared: Resources | None) -> Task:
     """Return a task that is ready to run."""
@@ -164,6 +166,21 @@ def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
     return found
 
 
+def movable(scheduler: Scheduler, address: str, most: int) -> list[Result]:
+    """Return results that one worker holds alone, and that may be somewhere else as well: at most so many.
+
+    Nobody reads them now, and no user has said where they are to be.
+    """
+    found = (ts for ts in scheduler.workers[address].has_what if _is_movable(ts))
+    return [Result(ts.key, ts.get_nbytes(), address) for ts in islice(found, most)]
+
+
+def holders(scheduler: Scheduler, key: Key) -> set[str]:
+    """Return the workers that store a result."""
+    ts = scheduler.tasks.get(key)
+    return {ws.address for ws in (ts.who_has or ())} if ts is not None else set()
+
+
 def address_of(scheduler: Scheduler, name: str) -> str | None:
     """Return the address of the worker that has a name."""
     return next((address for address, ws in scheduler.workers.items() if str(ws.name) == str(name)), None)
@@ -277,6 +294,15 @@ def departure(scheduler: Scheduler, address: str) -> tuple[bool, int]:
 def _seconds(ts: TaskState) -> float:
     """Return what it takes to compute a result again; infinite for data that nobody computed."""
     return max(ts.prefix.duration_average, 0.001) if ts.run_spec is not None else float("inf")
+
+
+def _is_movable(ts: TaskState) -> bool:
+    if ts.actor or len(ts.who_has or ()) != 1 or ts.state != "memory":
+        return False
+    if (ts.worker_restrictions or ts.host_restrictions) and not ts.loose_restrictions:
+        return False
+    # What very many wait for will be copied by those who use it.
+    return len(ts.waiters or ()) < _MANY and not any(waiter.processing_on for waiter in ts.waiters or ())
 
 
 def _hash_of(code: CodeType) -> str:

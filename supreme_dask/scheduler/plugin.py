@@ -35,6 +35,7 @@ from supreme_dask.scheduler.guard import or_stock, safely
 from supreme_dask.scheduler.kills import EVENT as KILLED
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
+from supreme_dask.scheduler.rebalancing import Rebalancing
 from supreme_dask.scheduler.relief import Relief
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
@@ -81,6 +82,7 @@ class SupremePlugin(SchedulerPlugin):
         self._ghosts = Ghosts(self.admission, self._hands)
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
+        self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
         self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
@@ -250,6 +252,7 @@ class SupremePlugin(SchedulerPlugin):
             self._carry_out(instruction)
         self._ghosts.audit(now)
         self._relief.tick(now)
+        self._rebalancing.tick(now)
         self._fill()
 
     def _drain(self, *, names: list[str], reason: str, deadline: float | None = None) -> dict[str, str]:
@@ -329,6 +332,7 @@ class SupremePlugin(SchedulerPlugin):
         """Note a worker that joined; the scheduler asks for tasks for it right after."""
         self._memory.join(scheduler.workers[worker])
         self.drains.joined(worker)
+        self._rebalancing.disturbed(monotonic())
 
     @safely
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
@@ -336,6 +340,7 @@ class SupremePlugin(SchedulerPlugin):
         self._ghosts.gone(worker)
         self._memory.leave(worker)
         self._relief.gone(worker)
+        self._rebalancing.disturbed(monotonic())
         self._fill_soon()
 
     def valid_workers_downscaling(self, scheduler: Scheduler, workers: list[WorkerState]) -> list[WorkerState]:

@@ -91,7 +91,6 @@ class Relief:
         self._alarmed = monotonic()
         if not self._is_alarmed:
             self._is_alarmed = True
-            self._hands.keep_twice()
             self._uncopied.update(dict.fromkeys(observe.in_memory(self._scheduler)))
 
     def done(self, key: Key) -> None:
