@@ -311,6 +311,26 @@ def backs_off(reason: str, seconds: float) -> str:
     return f"{reason}; the next attempt is in {seconds:g} s"
 
 
+def lost(address: str, loss: str) -> str:
+    """Say why a worker that is not heard of is removed.
+
+    Examples
+    --------
+    >>> lost("tcp://a:1", "stopped")
+    'worker tcp://a:1 is not heard of and lost: its process is stopped; what it had is done elsewhere'
+    """
+    return f"worker {address} is not heard of and lost: {_LOSSES[loss]}; what it had is done elsewhere"
+
+
+_LOSSES = {
+    "stopped": "its process is stopped",
+    "gone": "its process is gone",
+    "cut": "it answers, but nothing that it sends by itself arrives",
+    "unreachable": "nobody answers there",
+    "frozen": "it has nothing to do and does not answer",
+}
+
+
 def rebalancing(workers: int) -> str:
     """Say why results are moved.
 

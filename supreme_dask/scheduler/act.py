@@ -43,6 +43,7 @@ SIGNATURES = {
     "handle_worker_status_change": ("self", "status", "worker", "stimulus_id"),
     "close_worker": ("self", "worker"),
     "scatter": ("self", "data", "workers", "client", "broadcast", "timeout"),
+    "remove_worker": ("self", "address", "stimulus_id", "expected", "close"),
     "request_acquire_replicas": ("self", "addr", "keys", "stimulus_id"),
     "_reschedule": ("self", "key", "worker", "stimulus_id"),
 }
@@ -173,6 +174,17 @@ class Hands:
     def close(self, address: str) -> None:
         """Let a worker close, with its nanny."""
         self._scheduler.close_worker(address)
+
+    async def lose(self, address: str) -> None:
+        """Remove a worker that is lost. No task is blamed: all of them are run elsewhere."""
+        comm = self._scheduler.stream_comms.get(address)
+        if comm is None:
+            return
+        self.acquit([ts.key for ts in self._scheduler.workers[address].processing])
+        await self._scheduler.remove_worker(address, close=False, stimulus_id=f"supreme-lose-{time()}")
+        # If it lives, this or the answer to its next heartbeat lets it close. Left open, the end of this connection
+        # would some time remove whoever has the address by then.
+        comm.abort()  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------------------------- results
     def copy(self, address: str, keys: Iterable[Key], *, twice: bool = False) -> None:

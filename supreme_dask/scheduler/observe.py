@@ -11,6 +11,7 @@ from typing import Any
 from dask.typing import Key
 from distributed.core import Status
 from distributed.scheduler import Scheduler, TaskState, WorkerState
+from distributed.scheduler import heartbeat_interval as _interval
 
 from supreme_dask.core.handover import Sole
 from supreme_dask.core.profiles import MEASURED_KEY, Measurement
@@ -179,6 +180,22 @@ def holders(scheduler: Scheduler, key: Key) -> set[str]:
     """Return the workers that store a result."""
     ts = scheduler.tasks.get(key)
     return {ws.address for ws in (ts.who_has or ())} if ts is not None else set()
+
+
+def heard(scheduler: Scheduler) -> dict[str, float]:
+    """Return when each worker was heard of last."""
+    return {address: ws.last_seen for address, ws in scheduler.workers.items()}
+
+
+def heartbeat_interval(scheduler: Scheduler) -> float:
+    """Return the seconds between two heartbeats of a worker."""
+    return float(_interval(len(scheduler.workers)))
+
+
+def nanny(scheduler: Scheduler, address: str) -> str | None:
+    """Return the address of a worker's nanny, if it has one."""
+    ws = scheduler.workers.get(address)
+    return ws.nanny or None if ws is not None else None
 
 
 def address_of(scheduler: Scheduler, name: str) -> str | None:

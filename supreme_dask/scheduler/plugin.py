@@ -37,6 +37,7 @@ from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.scheduler.rebalancing import Rebalancing
 from supreme_dask.scheduler.relief import Relief
+from supreme_dask.scheduler.silence import SilenceWatch
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -83,6 +84,7 @@ class SupremePlugin(SchedulerPlugin):
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
         self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
+        self._silence = SilenceWatch(scheduler, self._hands, config.seconds("silence") or None)
         self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
@@ -118,6 +120,7 @@ class SupremePlugin(SchedulerPlugin):
         """Look after the queues no more: the scheduler goes down."""
         if self.active:
             self._pulse.stop()
+            self._silence.end()
 
     def retreat(self, error: BaseException) -> None:
         """Leave placement to plain Dask, because something here failed."""
@@ -132,6 +135,7 @@ class SupremePlugin(SchedulerPlugin):
     def _stop(self) -> None:
         self.active = False
         self._pulse.stop()
+        self._silence.end()
         self._hands.uninstall()
 
     def _hand_over(self) -> None:
@@ -253,6 +257,7 @@ class SupremePlugin(SchedulerPlugin):
         self._ghosts.audit(now)
         self._relief.tick(now)
         self._rebalancing.tick(now)
+        self._silence.tick(now)
         self._fill()
 
     def _drain(self, *, names: list[str], reason: str, deadline: float | None = None) -> dict[str, str]:
