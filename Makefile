@@ -37,7 +37,7 @@ test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_
 	$(BIN)/python tests/distributed/run.py
 
 soak: .venv/.test            ## the long forms of the tests of faults; hours
-	SUPREME_FENCING_RUNS=500 SUPREME_STORM_TASKS=10000 $(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py \
+	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 $(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py \
 		-m "slow or not slow" --timeout 12000
 
 lint: .venv/.test .venv/.lint

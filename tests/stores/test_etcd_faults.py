@@ -2,22 +2,24 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from supreme_dask.errors import AmbiguousWriteError, StoreError, StoreUnavailableError
-from supreme_dask.stores import open_store
+from supreme_dask.errors import AmbiguousWriteError, LeaseLostError, StoreError, StoreUnavailableError
+from supreme_dask.stores import Put, open_store
 from supreme_dask.stores.local_etcd import find_etcd
-from supreme_dask.testing import Proxy
-from tests.stores.traffic import CLEAN, PATIENCE, Traffic, until
+from supreme_dask.testing import Proxy, collect
+from tests.stores.traffic import CLEAN, Traffic, until
 
 ROOT = Path(__file__).parents[2]
+AGAIN_AND_AGAIN = pytest.mark.parametrize("again", range(int(os.environ.get("SUPREME_FAULT_RUNS", "1"))))
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,10 @@ def choose(cluster, role):
     return {"watched": watched, "leader": leader, "other": other}[role]
 
 
+@AGAIN_AND_AGAIN
 @pytest.mark.parametrize("fault", ["kill", "pause"])
 @pytest.mark.parametrize("role", ["watched", "other", "leader"])
-def test_a_member_fails_and_comes_back(cluster, role, fault):
+def test_a_member_fails_and_comes_back(cluster, matrix, role, fault, again):
     async def story():
         async with watching_a_follower(cluster) as (_, traffic):
             victim = await asyncio.to_thread(choose, cluster, role)
@@ -71,11 +74,12 @@ def test_a_member_fails_and_comes_back(cluster, role, fault):
         return traffic
 
     traffic = asyncio.run(story())
-    traffic.report(f"{fault} {role}")
+    matrix.add(f"{fault} {'the leader' if role == 'leader' else f'the {role} follower'}", traffic.found())
     assert traffic.verdict() == CLEAN
 
 
-def test_all_members_are_killed_and_started_again(cluster):
+@AGAIN_AND_AGAIN
+def test_all_members_are_killed_and_started_again(cluster, matrix, again):
     async def story():
         async with watching_a_follower(cluster) as (_, traffic):
             cluster.stop()
@@ -84,11 +88,12 @@ def test_all_members_are_killed_and_started_again(cluster):
         return traffic
 
     traffic = asyncio.run(story())
-    traffic.report("restart of all")
+    matrix.add("all killed and started again", traffic.found())
     assert traffic.verdict() == CLEAN
 
 
-def test_without_a_majority_calls_fail_by_name_and_the_watch_waits(cluster):
+@AGAIN_AND_AGAIN
+def test_without_a_majority_calls_fail_by_name_and_the_watch_waits(cluster, matrix, again):
     async def story():
         async with watching_a_follower(cluster) as (store, traffic):
             leader = await asyncio.to_thread(choose, cluster, "leader")
@@ -104,12 +109,13 @@ def test_without_a_majority_calls_fail_by_name_and_the_watch_waits(cluster):
         return traffic
 
     traffic = asyncio.run(story())
-    traffic.report("majority lost")
+    matrix.add("majority hangs", traffic.found())
     assert traffic.verdict() == CLEAN
 
 
+@AGAIN_AND_AGAIN
 @pytest.mark.parametrize("kind", ["one member cut", "all members cut", "all connections reset"])
-def test_the_network_between_client_and_members_fails(cluster, kind):
+def test_the_network_between_client_and_members_fails(cluster, matrix, kind, again):
     async def story():
         async with AsyncExitStack() as stack:
             proxies = [await stack.enter_async_context(Proxy(member.host)) for member in cluster.members]
@@ -136,11 +142,12 @@ def test_the_network_between_client_and_members_fails(cluster, kind):
             return traffic
 
     traffic = asyncio.run(story())
-    traffic.report(kind)
+    matrix.add(f"proxy: {kind}", traffic.found())
     assert traffic.verdict() == CLEAN
 
 
-def test_a_member_is_cut_off_from_the_others_but_not_from_us():
+@AGAIN_AND_AGAIN
+def test_a_member_is_cut_off_from_the_others_but_not_from_us(matrix, again):
     """In network namespaces: only there can the links between members be cut alone."""
     enter = ["unshare", "--map-root-user", "--net"]
     if shutil.which("ip") is None or subprocess.run([*enter, "ip", "link"], capture_output=True).returncode:
@@ -149,12 +156,12 @@ def test_a_member_is_cut_off_from_the_others_but_not_from_us():
     done = subprocess.run([*enter, *program], capture_output=True, text=True, cwd=ROOT, timeout=180)
     assert done.returncode == 0, done.stderr
     for role, found in json.loads(done.stdout).items():
-        print(f"| {role} cut from the others | {found} |")
+        matrix.add(f"namespaces: {role} cut from the others", found)
         assert found["verdict"] == CLEAN
         assert found["written"] >= 90
 
 
-def test_members_that_the_address_does_not_name_are_found(cluster):
+def test_members_that_the_address_does_not_name_are_found(cluster, matrix):
     async def story():
         only = cluster.members[0]
         async with open_store(f"etcd://{only.host}/faults?discover=true&timeout=6") as store:
@@ -163,11 +170,13 @@ def test_members_that_the_address_does_not_name_are_found(cluster):
                 await traffic.more(50)
             return traffic
 
-    assert asyncio.run(story()).verdict() == CLEAN
+    traffic = asyncio.run(story())
+    matrix.add("kill the only member of the address", traffic.found())
+    assert traffic.verdict() == CLEAN
 
 
 @pytest.mark.slow
-def test_many_faults_in_a_row(cluster):
+def test_many_faults_in_a_row(cluster, matrix):
     async def story():
         async with watching_a_follower(cluster) as (_, traffic):
             for number in range(24):
@@ -180,7 +189,7 @@ def test_many_faults_in_a_row(cluster):
         return traffic
 
     traffic = asyncio.run(story())
-    traffic.report("24 in a row")
+    matrix.add("24 faults in a row", traffic.found())
     assert traffic.verdict() == CLEAN
 
 
@@ -194,13 +203,12 @@ def forgets_when_killed():
     return re.search(r"etcd Version: 3\.5\.[012]\b", told) is not None
 
 
-def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster):
+@AGAIN_AND_AGAIN
+def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster, matrix, again):
     """Progress notifications carry it past what does not concern it."""
 
     async def story():
-        start = await store_put(cluster, "idle/a", b"1")
-        async with open_store(cluster.url("faults")) as store:
-            seen = asyncio.create_task(first_change(store, "idle/", start))
+        async with watching_a_follower(cluster) as (store, traffic), traffic.at_rest():
             for number in range(300):
                 last = await store.put("elsewhere", b"%d" % number)
             victim = await asyncio.to_thread(cluster.watched)
@@ -209,30 +217,35 @@ def test_an_idle_watch_outlives_compaction_and_the_loss_of_its_member(cluster):
             await store.compact(last)
             await asyncio.to_thread(victim.kill)
             await asyncio.to_thread(victim.start)
-            await put_at_least_once(store, "idle/a", b"2")
-            changes = await asyncio.wait_for(seen, PATIENCE)
-        assert [event.kv.value for event in changes.events] == [b"2"]
+        return traffic
 
-    asyncio.run(story())
-
-
-async def store_put(cluster, key, value):
-    async with open_store(cluster.url("faults")) as store:
-        return await store.put(key, value)
+    traffic = asyncio.run(story())
+    matrix.add("compaction under an idle watch, then its member killed", traffic.found())
+    assert traffic.verdict() == CLEAN
 
 
-async def put_at_least_once(store, key, value):
-    """Put until it is acknowledged; a member that dies may leave the first one in doubt."""
-    while True:
-        try:
-            return await store.put(key, value)
-        except (AmbiguousWriteError, StoreUnavailableError):
-            continue
+@AGAIN_AND_AGAIN
+def test_a_lease_is_lost_while_the_leader_dies(cluster, matrix, again):
+    """Its keys vanish together, and who had it is told by name."""
 
+    async def story():
+        async with watching_a_follower(cluster) as (store, traffic):
+            lease = await store.grant(2)
+            start = await store.transact((), [Put(f"leased/{number}", b"", lease.id) for number in range(5)])
+            leader = await asyncio.to_thread(cluster.leader)
+            await asyncio.to_thread(leader.kill)
+            (vanished,) = await collect(store, "leased/", after=start.revision, until=bool)
+            with pytest.raises(LeaseLostError) as renewed:
+                await store.keep_alive(lease.id)
+            with pytest.raises(LeaseLostError) as written:
+                await store.put("leased/late", b"", lease=lease.id)
+            await asyncio.to_thread(leader.start)
+        return traffic, vanished, (renewed.value, written.value)
 
-async def first_change(store, prefix, after):
-    async with aclosing(store.watch(prefix, after=after)) as watch:
-        return await anext(watch)
+    traffic, vanished, refused = asyncio.run(story())
+    matrix.add("lease lost while the leader dies", traffic.found(), *refused)
+    assert [event.kv for event in vanished.events] == [None] * 5
+    assert traffic.verdict() == CLEAN
 
 
 def test_every_failure_of_the_store_has_a_name(cluster):

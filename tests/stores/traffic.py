@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import aclosing, asynccontextmanager
 from itertools import count, pairwise
 
-from supreme_dask.errors import AmbiguousWriteError, StoreUnavailableError
+from supreme_dask.errors import AmbiguousWriteError, StoreError
 
 LAST = "traffic/last"
 PATIENCE = 40.0
@@ -21,8 +21,11 @@ class Traffic:
         self.doubtful = set()
         self.errors = Counter()
         self.seen = []
-        self.longest_outage = 0.0
+        self.longest_gap = 0.0
+        self._worked = None
         self._stopping = False
+        self._going = asyncio.Event()
+        self._going.set()
 
     @classmethod
     @asynccontextmanager
@@ -48,21 +51,30 @@ class Traffic:
         await until(lambda: len(self.acknowledged) >= before + number)
         await until(lambda: self.seen and self.seen[-1][1] >= self.acknowledged[before])
 
+    @asynccontextmanager
+    async def at_rest(self):
+        """Write nothing for a while, which is no gap."""
+        self._going.clear()
+        yield
+        self._worked = None
+        self._going.set()
+
     async def _write(self):
-        loop, worked = asyncio.get_running_loop(), None
+        loop = asyncio.get_running_loop()
         for value in count(1):
+            await self._going.wait()
             last = self._stopping
             try:
                 await self.store.put(LAST if last else f"traffic/{value % 20}", b"%d" % value)
             except AmbiguousWriteError as error:
                 self.doubtful.add(value)
                 self.errors[type(error).__name__] += 1
-            except StoreUnavailableError as error:
+            except StoreError as error:  # so it was not applied
                 self.errors[type(error).__name__] += 1
             else:
                 self.acknowledged.append(value)
-                self.longest_outage = max(self.longest_outage, loop.time() - (worked or loop.time()))
-                worked = loop.time()
+                self.longest_gap = max(self.longest_gap, loop.time() - (self._worked or loop.time()))
+                self._worked = loop.time()
                 if last:
                     return
             await asyncio.sleep(0.005)
@@ -86,12 +98,15 @@ class Traffic:
             "invented": sorted(set(values) - set(self.acknowledged) - self.doubtful),
         }
 
-    def report(self, fault):
-        print(
-            f"| {fault} | {len(self.acknowledged)} | {len(self.seen)} | "
-            + " | ".join(str(len(wrong)) for wrong in self.verdict().values())
-            + f" | {self.longest_outage:.2f} | {dict(self.errors)} |"
-        )
+    def found(self):
+        """Return what became of it all, for the matrix."""
+        return {
+            "written": len(self.acknowledged),
+            "seen": len(self.seen),
+            "verdict": self.verdict(),
+            "gap": self.longest_gap,
+            "errors": dict(self.errors),
+        }
 
 
 async def until(condition):
