@@ -290,7 +290,7 @@ class LeadershipLostError(StoreError, RuntimeError):
 
 
 class AmbiguousWriteError(StoreError, ConnectionError):
-    """The write may have been applied or not: the connection ended before the answer came.
+    """The write may have been applied or not: no answer came, or one that leaves it open.
 
     Read again before writing again; a value that carries an identity of its own settles it.
 

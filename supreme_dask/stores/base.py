@@ -22,7 +22,8 @@ takes one to two times the time to live.
 
 **Failure.** A write is sent once. `AmbiguousWriteError` means that nobody can say whether it was applied;
 every other error means that it was not. Reads are repeated by the store, on other members too, until its
-deadline. A write whose caller was cancelled is ambiguous as well.
+deadline. A write whose caller was cancelled is ambiguous as well, and so is one to an etcd that is full: it
+says so of the last write that it applied, too.
 
 **Limits** are the same for every store: what one takes, all take.
 

@@ -131,7 +131,7 @@ def test_network_file_systems_are_refused(kind):
         ("UNAVAILABLE", "Ssl handshake failed: certificate verify failed", Fault.REFUSED),
         ("PERMISSION_DENIED", "etcdserver: permission denied", Fault.FINAL),
         ("NOT_FOUND", "etcdserver: requested lease not found", Fault.FINAL),
-        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", Fault.FINAL),
+        ("RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", Fault.FULL),
     ],
 )
 def test_failures_are_told_apart(code, details, fault):

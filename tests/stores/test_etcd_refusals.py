@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from supreme_dask.errors import (
+    AmbiguousWriteError,
     CompactedError,
     StoreAccessError,
     StoreAddressError,
@@ -19,9 +20,10 @@ from supreme_dask.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
-from supreme_dask.stores import Put, open_store
+from supreme_dask.stores import DeletePrefix, Put, open_store
 from supreme_dask.stores.follow import follow
 from supreme_dask.testing import collect
+from tests.stores.traffic import CLEAN, Traffic, until
 
 TOKEN_SECONDS = 2
 
@@ -47,8 +49,8 @@ def refused(address, error, says=None):
 # ---------------------------------------------------------------------------------------------- users
 @pytest.fixture(scope="module")
 def with_users(start_etcd):
-    """A member with a user that may use the keys under /mine/ only; tokens end soon."""
-    cluster = start_etcd(1, f"--auth-token-ttl={TOKEN_SECONDS}")
+    """Members with a user that may use the keys under /mine/ only; tokens end soon."""
+    cluster = start_etcd(3, f"--auth-token-ttl={TOKEN_SECONDS}")
 
     member = cluster.members[0]
     first, end = (base64.b64encode(key).decode() for key in (b"/mine/", b"/mine0"))
@@ -68,7 +70,12 @@ def as_root(member, path, **message):
 
 
 def ask(member, path, token=None, **message):
-    request = urllib.request.Request(f"http://{member.host}/v3/auth/{path}", json.dumps(message).encode())
+    return call(member, f"auth/{path}", token, **message)
+
+
+def call(member, path, token=None, **message):
+    """Ask for what only the keepers of a cluster do, by etcd's gateway for JSON."""
+    request = urllib.request.Request(f"http://{member.host}/v3/{path}", json.dumps(message).encode())
     if token:
         request.add_header("Authorization", token)
     with urllib.request.urlopen(request, timeout=5) as answer:
@@ -79,18 +86,19 @@ def as_me(cluster, prefix, password="p%40ss"):
     return cluster.url(prefix).replace("//", f"//me:{password}@", 1)
 
 
-def test_an_expired_token_is_renewed_without_anyone_noticing(with_users):
+def test_an_expired_token_is_renewed_without_anyone_noticing(with_users, matrix):
     async def story(store):
-        start = await store.put("a", b"0")
-        watching = asyncio.create_task(collect(store, "", after=start, until=lambda seen: len(seen) == 2))
-        for number in range(2):
-            await asyncio.sleep(1.5 * TOKEN_SECONDS)
-            await store.put("a", b"%d" % number)
-        return await watching, await store.get("a")
+        async with Traffic.on(store) as traffic:
+            for _ in range(2):
+                async with traffic.at_rest():  # a token that is used lives on
+                    await asyncio.sleep(1.5 * TOKEN_SECONDS)
+                await traffic.more(20)
+        return traffic
 
-    seen, kv = on(as_me(with_users, "mine"), story)
-    assert len(seen) == 2
-    assert kv.value == b"1"
+    traffic = on(as_me(with_users, "mine"), story)
+    matrix.add("token expired, twice", traffic.found())
+    assert traffic.verdict() == CLEAN
+    assert not traffic.errors
 
 
 def test_a_watch_that_begins_with_an_expired_token_gets_a_new_one(with_users):
@@ -159,12 +167,12 @@ def certificates(tmp_path_factory):
 
 def serve(start_etcd, certificates, name, *more):
     files = f"--cert-file={certificates}/{name}.crt", f"--key-file={certificates}/{name}.key"
-    return start_etcd(1, *files, *more, tls=True)
+    return start_etcd(3, *files, *more, tls=True)
 
 
 @pytest.fixture(scope="module")
 def mutual(start_etcd, certificates):
-    """A member that asks its clients for certificates."""
+    """Members that ask their clients for certificates."""
     return serve(start_etcd, certificates, "server", "--client-cert-auth", f"--trusted-ca-file={certificates}/ca.crt")
 
 
@@ -177,9 +185,30 @@ def test_both_sides_show_certificates(mutual, certificates):
     on(secure(mutual, certificates, client="client"), lambda store: store.put("a", b""))
 
 
-@pytest.mark.parametrize("client", [None, "expired", "stranger"])
-def test_a_client_without_a_valid_certificate_is_refused(mutual, certificates, client):
-    refused(secure(mutual, certificates, client=client), (StoreAccessError, StoreUnavailableError))
+def test_a_client_without_a_valid_certificate_is_refused_and_others_go_on(mutual, certificates, matrix):
+    strangers = (secure(mutual, certificates, client=client) for client in (None, "expired", "stranger"))
+
+    async def story(store):
+        async with Traffic.on(store) as traffic:
+            errors = [await error_of(address) for address in strangers]
+            victim = await asyncio.to_thread(mutual.watched)
+            victim.kill()
+            await traffic.more(20)
+            victim.start()
+            await asyncio.to_thread(mutual.wait)
+        return traffic, errors
+
+    traffic, errors = on(secure(mutual, certificates, client="client"), story)
+    matrix.add("TLS: strangers refused, then the watched member killed", traffic.found(), *errors)
+    assert all(isinstance(error, (StoreAccessError, StoreUnavailableError)) for error in errors), errors
+    assert traffic.verdict() == CLEAN
+
+
+async def error_of(address):
+    with pytest.raises(StoreError) as caught:
+        async with open_store(address):
+            pass
+    return caught.value
 
 
 def test_a_server_of_another_authority_is_refused(mutual, certificates):
@@ -204,26 +233,45 @@ def test_missing_certificate_files_are_named(mutual, certificates):
 
 
 # ---------------------------------------------------------------------------------------------- space
-def test_a_full_cluster_still_reads_deletes_and_keeps_leases(start_etcd):
-    cluster = start_etcd(1, f"--quota-backend-bytes={16 << 20}")
+def test_a_full_cluster_still_reads_deletes_and_keeps_leases_and_can_be_emptied(start_etcd, matrix):
+    cluster = start_etcd(3, f"--quota-backend-bytes={16 << 20}")
 
     async def story(store):
         lease = await store.grant(30)
         await store.put("lived", b"", lease=lease.id)
-        await write_until_full(store)
-        with pytest.raises(StoreFullError, match="alarm disarm"):
-            await store.grant(30)
-        assert (await store.get("0/0")).value == bytes(250_000)
-        await store.delete("0/0")
-        assert await store.get("0/0") is None
-        assert (await store.keep_alive(lease.id)).ttl == 30
-        assert await store.get("lived") is not None
+        async with Traffic.on(store) as traffic:
+            await write_until_full(store)
+            await until(lambda: traffic.errors)
+            with pytest.raises(StoreFullError, match="alarm disarm") as refused:
+                await store.grant(30)
+            assert (await store.get("0/0")).value == bytes(250_000)
+            await store.delete("0/0")
+            assert await store.get("0/0") is None
+            assert (await store.keep_alive(lease.id)).ttl == 30
+            assert await store.get("lived") is not None
+            await make_room(store, cluster)
+            await traffic.more(20)
+        return traffic, refused.value
 
-    on(cluster.url("full"), story)
+    traffic, refused = on(cluster.url("full"), story)
+    matrix.add("no space, then room again", traffic.found(), refused)
+    assert traffic.verdict() == CLEAN
+
+
+async def make_room(store, cluster):
+    """Do what the error says: delete, compact, defragment, disarm."""
+    for number in range(200):
+        await store.transact((), [DeletePrefix(f"{number}/")])
+    await store.compact((await store.list("lived")).revision)
+    for member in cluster.members:
+        await asyncio.to_thread(call, member, "maintenance/defragment")
+    alarms = await asyncio.to_thread(call, cluster.members[0], "maintenance/alarm", action="GET")
+    for alarm in alarms["alarms"]:
+        await asyncio.to_thread(call, cluster.members[0], "maintenance/alarm", action="DEACTIVATE", **alarm)
 
 
 async def write_until_full(store):
-    with suppress(StoreFullError):
+    with suppress(AmbiguousWriteError):
         for number in range(200):
             await store.transact((), [Put(f"{number}/{part}", bytes(250_000)) for part in range(4)])
         pytest.fail("200 MB fitted into 16")

@@ -26,6 +26,8 @@ class Fault(Enum):
     """Whether it was applied nobody can say."""
     REFUSED = auto()
     """The certificates do not fit; another member may differ."""
+    FULL = auto()
+    """No space; a write may have been the last that found some, which is applied although this is the answer."""
     FINAL = auto()
     """The server's answer."""
 
@@ -41,6 +43,7 @@ _NOT_APPLIED = (
     "dns resolution",
 )
 _CERTIFICATES = ("handshake", "certificate")
+HOW_TO_MAKE_ROOM = "delete what is not needed, compact, defragment, then `etcdctl alarm disarm`"
 _DOUBTFUL_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL", "ABORTED"})
 
 
@@ -57,6 +60,8 @@ def classify(code: str, details: str) -> Fault:
     'FINAL'
     """
     text = details.lower()
+    if code == "RESOURCE_EXHAUSTED" and "space" in text:
+        return Fault.FULL
     if any(phrase in text for phrase in _TOKEN):
         return Fault.TOKEN
     if code == "UNAVAILABLE" and any(phrase in text for phrase in _CERTIFICATES):
@@ -77,9 +82,7 @@ def answer_error(store: str, code: str, details: str, *, revision: Revision = 0,
         case "NOT_FOUND" if "lease" in text:
             return LeaseLostError(lease)
         case "RESOURCE_EXHAUSTED" if "space" in text:
-            return StoreFullError(
-                store, "delete what is not needed, compact, defragment, then `etcdctl alarm disarm`"
-            )
+            return StoreFullError(store, HOW_TO_MAKE_ROOM)
         case "PERMISSION_DENIED" | "UNAUTHENTICATED" | "INVALID_ARGUMENT" | "FAILED_PRECONDITION":
             return StoreAccessError(store, text)
         case _:

@@ -19,7 +19,7 @@ from supreme_dask.errors import (
     StoreFormatError,
     StoreUnavailableError,
 )
-from supreme_dask.stores.etcd.faults import Fault, answer_error, classify
+from supreme_dask.stores.etcd.faults import HOW_TO_MAKE_ROOM, Fault, answer_error, classify
 from supreme_dask.stores.etcd.messages import AUTHENTICATE, KEEP_ALIVE, MEMBERS, WATCH, Method
 
 log = logging.getLogger(__name__)
@@ -167,10 +167,12 @@ class Members:
             return await self._send(member, method, request, token)
         except grpc.aio.AioRpcError as error:
             fault, code, details = self.fault_of(error)
-            if fault is Fault.FINAL:
+            reason = f"{member.host}: {details}"
+            if fault is Fault.FULL and not method.repeatable:
+                raise AmbiguousWriteError(self.shown, f"{reason}: {HOW_TO_MAKE_ROOM}") from error
+            if fault in (Fault.FULL, Fault.FINAL):
                 raise answer_error(self.shown, code, details, **about) from error
             self._recover(fault, member, token)
-            reason = f"{member.host}: {details}"
             if fault is Fault.DOUBT and not method.repeatable:
                 raise AmbiguousWriteError(self.shown, reason) from error
             raise _RepeatError(self._given_up(fault, reason)) from error
