@@ -1,7 +1,8 @@
 """Our etcd client beside the best ready one: `pip install aetcd`, then run this file.
 
-Both put into one etcd, turn by turn in one run, in an order that each round reverses: the machine's load
-hits both. Prints medians and ratios, and writes all figures as JSON to the file that `--out` names.
+Both put into one etcd, turn by turn, so that the machine's load hits both: one by one, every put of ours is
+followed, or preceded, by one of theirs; with 64 in flight, they take rounds, in an order that each reverses.
+Prints medians and ratios, and writes all figures as JSON to the file that `--out` names.
 """
 
 import argparse
@@ -20,16 +21,19 @@ from supreme_dask.stores.local_etcd import LocalEtcd
 VALUE = bytes(256)
 IN_FLIGHT = 64
 TICK = 0.005
+OURS, READY = "supreme-dask", "aetcd"
 WANTED = {"one by one": 0.9, "64 in flight": 1.5}  # times the puts per second of the ready client
 
 
-async def one_by_one(put, seconds):
-    """Return puts per second, each after the answer to the one before."""
-    begin, done = time.perf_counter(), 0
-    while time.perf_counter() < begin + seconds:
-        await put(done)
-        done += 1
-    return done / (time.perf_counter() - begin)
+async def one_by_one(puts, number):
+    """Return the microseconds that each client's puts took, in the mean, each after the answer to another's."""
+    spent = dict.fromkeys(puts, 0.0)
+    for turn in range(number):
+        for client in sorted(puts, reverse=turn % 2):
+            begin = time.perf_counter()
+            await puts[client](turn)
+            spent[client] += time.perf_counter() - begin
+    return {client: 1e6 * time_spent / number for client, time_spent in spent.items()}
 
 
 async def many_in_flight(put, seconds):
@@ -51,48 +55,36 @@ async def many_in_flight(put, seconds):
     await asyncio.gather(tick(), *(work(number) for number in range(IN_FLIGHT)))
     lags.sort()
     return {
-        "puts per second": done / (time.perf_counter() - begin),
-        "processor time per put, µs": 1e6 * (time.process_time() - cpu) / done,
-        "loop lag p99, ms": 1e3 * lags[int(0.99 * len(lags))],
+        "64 in flight, puts per second": done / (time.perf_counter() - begin),
+        "64 in flight, processor time per put, µs": 1e6 * (time.process_time() - cpu) / done,
+        "64 in flight, loop lag p99, ms": 1e3 * lags[int(0.99 * len(lags))],
     }
 
 
-async def measure(put, seconds):
-    await one_by_one(put, seconds / 4)
-    alone = await one_by_one(put, seconds)
-    return {"one by one": alone, "64 in flight": await many_in_flight(put, seconds)}
-
-
-async def ours(cluster, seconds):
-    async with open_store(cluster.url("benchmark")) as store:
-        return await measure(lambda number: store.put(f"ours/{number % 100}", VALUE), seconds)
-
-
-async def ready(cluster, seconds):
+async def one_round(cluster, seconds, *, reverse):
     member = cluster.members[0]
-    async with aetcd.Client("127.0.0.1", member.port) as client:
-        return await measure(lambda number: client.put(b"ready/%d" % (number % 100), VALUE), seconds)
+    async with open_store(cluster.url("benchmark")) as store, aetcd.Client("127.0.0.1", member.port) as client:
+        puts = {
+            OURS: lambda number: store.put(f"ours/{number % 100}", VALUE),
+            READY: lambda number: client.put(b"ready/%d" % (number % 100), VALUE),
+        }
+        await one_by_one(puts, 200)
+        alone = await one_by_one(puts, int(seconds * 1000))
+        together = {name: await many_in_flight(puts[name], seconds) for name in sorted(puts, reverse=reverse)}
+    return {name: {"one by one, µs per put": alone[name], **together[name]} for name in puts}
 
 
 def compare(rounds):
-    """Print medians and ratios; return whether they are as wanted."""
-    names = {"supreme-dask": ours.__name__, "aetcd": ready.__name__}
-
-    def middle(client, phase, figure=None):
-        values = [one[names[client]][phase] for one in rounds]
-        return median(value[figure] for value in values) if figure else median(values)
-
-    rows = [("one by one", None), *(("64 in flight", figure) for figure in rounds[0]["ours"]["64 in flight"])]
-    for phase, figure in rows:
-        mine, theirs = (middle(client, phase, figure) for client in names)
-        what = figure or "puts per second"
-        print(f"{phase}, {what}: {mine:.1f} | aetcd {theirs:.1f} | ratio {mine / theirs:.2f}")
-    ratios = {
-        phase: middle("supreme-dask", phase, figure) / middle("aetcd", phase, figure)
-        for phase, figure in (("one by one", None), ("64 in flight", "puts per second"))
+    """Print medians and ratios; return them, and whether they are as wanted."""
+    medians = {
+        figure: [median(one[name][figure] for one in rounds) for name in (OURS, READY)] for figure in rounds[0][OURS]
     }
+    for figure, (ours, theirs) in medians.items():
+        print(f"{figure}: {ours:.1f} | {READY} {theirs:.1f} | ratio {ours / theirs:.2f}")
+    alone, together = medians["one by one, µs per put"], medians["64 in flight, puts per second"]
+    ratios = {"one by one": alone[1] / alone[0], "64 in flight": together[0] / together[1]}
     return {
-        "ratios": ratios,
+        "times the puts per second": ratios,
         "wanted": WANTED,
         "reached": all(ratios[name] >= WANTED[name] for name in WANTED),
     }
@@ -101,14 +93,14 @@ def compare(rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="per phase")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per phase, about")
     parser.add_argument("--out", type=Path, help="JSON file for all figures")
     arguments = parser.parse_args()
-    rounds = []
     with tempfile.TemporaryDirectory() as directory, LocalEtcd(Path(directory)) as cluster:
-        for number in range(arguments.rounds):
-            order = (ours, ready) if number % 2 else (ready, ours)
-            rounds.append({one.__name__: asyncio.run(one(cluster, arguments.seconds)) for one in order})
+        rounds = [
+            asyncio.run(one_round(cluster, arguments.seconds, reverse=number % 2 == 1))
+            for number in range(arguments.rounds)
+        ]
     summary = compare(rounds)
     print(summary)
     if arguments.out:
