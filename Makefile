@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-distributed soak lint format bench docs clean
+.PHONY: demo test test-all test-distributed test-s3 soak lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -39,6 +39,12 @@ test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_
 soak: .venv/.test            ## the long forms of the tests of faults; hours
 	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 $(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py \
 		-m "slow or not slow" --timeout 12000
+
+test-s3:                     ## blobs on S3, served on loopback; apart, for botocore wants an older dateutil than ours
+	$(PYTHON) -m venv .venv/s3
+	.venv/s3/bin/python -m pip install --quiet --upgrade pip
+	.venv/s3/bin/python -m pip install --quiet -e . --group test --group s3
+	.venv/s3/bin/python -m pytest tests/state/test_blobs.py
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .

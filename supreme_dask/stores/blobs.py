@@ -155,8 +155,8 @@ class Blobs:
         """Return what an action on files returns, which is run in a thread: it may take long."""
         try:
             return await asyncio.to_thread(action)
-        except OSError as error:
-            raise BlobError(name, str(error)) from error
+        except Exception as error:  # every kind of file system has errors of its own
+            raise BlobError(name, str(error) or type(error).__name__) from error
 
 
 def _seconds(moment: datetime) -> float:

@@ -2,8 +2,10 @@
 
 import os
 import uuid
+from importlib.util import find_spec
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from supreme_dask.errors import BlobError, NotPublishedError
@@ -13,9 +15,35 @@ from supreme_dask.stores.blobs import Blobs
 LARGE = bytes(range(256)) * 1024
 
 
-@pytest.fixture(params=["file", "memory"])
+WITH_S3 = find_spec("s3fs") is not None and find_spec("moto") is not None  # by `make test-s3`
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server on loopback that speaks S3, found by the environment, as at home; and a bucket."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        environment.setenv("AWS_ACCESS_KEY_ID", "me")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket="bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(params=["file", "memory", *(["s3"] if WITH_S3 else [])])
 def place(request, tmp_path):
-    return f"file://{tmp_path}/blobs" if request.param == "file" else f"memory://{uuid.uuid4()}"
+    match request.param:
+        case "file":
+            return f"file://{tmp_path}/blobs"
+        case "memory":
+            return f"memory://{uuid.uuid4()}"
+    return f"{request.getfixturevalue('s3')}/{uuid.uuid4()}"
 
 
 def files(directory):
@@ -65,6 +93,25 @@ def test_without_its_file_no_pointer_is_written(tmp_path, on):
     async def story(store):
         blobs = Blobs(store, "blue", f"file://{tmp_path}/blobs")
         with pytest.raises(BlobError):
+            await blobs.put("graph", LARGE)
+        assert await blobs.names() == {}
+
+    on("memory://", story)
+
+
+class Unreachable(fsspec.AbstractFileSystem):
+    protocol = "unreachable"
+
+    def pipe_file(self, path, value, mode="overwrite", **kwargs):
+        raise RuntimeError("no route to host")  # as botocore's errors, it is no OSError
+
+
+def test_whatever_a_file_system_raises_is_an_error_of_ours(on):
+    fsspec.register_implementation("unreachable", Unreachable, clobber=True)
+
+    async def story(store):
+        blobs = Blobs(store, "blue", "unreachable://blobs")
+        with pytest.raises(BlobError, match="no route to host"):
             await blobs.put("graph", LARGE)
         assert await blobs.names() == {}
 
