@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -25,6 +26,7 @@ from supreme_dask.stores import Put, open_store
 from supreme_dask.stores import clock as machine_clock
 from supreme_dask.testing import collect
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("counting_program.py")
 NOBODY = 65534
 
@@ -124,15 +126,28 @@ def test_a_read_only_directory_is_refused(unprivileged):
         on(f"sqlite://{unprivileged}/store.db", nothing)
 
 
-def test_a_full_store_refuses_the_write_whole_and_still_reads(address):
-    async def fill(store):
-        number = await written_until_full(store)
-        assert number > 1
-        assert (await store.list(f"{number}/")).items == ()
-        await store.delete("0/a")
-        return len((await store.list("")).items) == 2 * number - 1
+async def fill(store):
+    """Write until there is no space; return whether all is whole, and a deletion makes room."""
+    number = await written_until_full(store)
+    refused = (await store.list(f"{number}/")).items
+    await store.delete("0/a")
+    return number > 1 and not refused and len((await store.list("")).items) == 2 * number - 1
 
+
+def test_a_full_store_refuses_the_write_whole_and_still_reads(address):
     assert on(f"{address}?max-bytes=1000000", fill)
+
+
+def test_a_full_disk_refuses_the_write_whole_and_still_reads(address, path):
+    """On a disk of four megabytes in memory, which only one process sees."""
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mounted = f"mount -t tmpfs -o size=4m none {path.parent}"
+    if shutil.which("unshare") is None or subprocess.run([*alone, mounted], capture_output=True).returncode:
+        pytest.skip("needs the right to mount in a namespace: run as root")
+    program = f"from tests.stores.test_sqlite import fill, on; assert on({address!r}, fill)"
+    command = [*alone, f'{mounted} && exec "$0" -c "$1"', sys.executable, program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_locked_file_is_an_error_with_a_name(address, path):
