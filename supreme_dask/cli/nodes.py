@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from supreme_dask.cli.system import System, of_system
 from supreme_dask.stores import Store
@@ -33,7 +33,8 @@ def nodes(store: str, system: str, *, watch: bool) -> None:
 
 
 def _show(found: Sequence[Node], system: str) -> None:
-    table = Table("kind", "address", "epoch", "labels", "facts", title=f"system {system}", title_justify="left")
+    address = Column("address", no_wrap=True)  # in a narrow window, the others give way
+    table = Table("kind", address, "epoch", "labels", "facts", title=f"system {system}", title_justify="left")
     for node in found:
         table.add_row(node.kind, node.address, str(node.epoch), _pairs(node.labels), _pairs(node.facts))
     Console().print(table if found else f"Nothing is registered in system {system}.")

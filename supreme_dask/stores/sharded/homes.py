@@ -171,7 +171,7 @@ class Shards:
         if membership is None or known != set(self.names):
             raise StoreAddressError(
                 self.shown,
-                f"{shard} knows the shards {', '.join(sorted(known)) or 'not at all'}; to add some, run "
+                f"{shard} knows of {', '.join(sorted(known)) or 'none'}; to add some, run "
                 "`dask supreme store rebalance` with the new address, and give that to everybody",
             )
         # Once it is known that the shards agree: whoever put it elsewhere did so before.
