@@ -120,11 +120,6 @@ def publish(
     return DocumentRevision(head.number + 1, content, signature.author, signature.why, time, head.hash, rollback_of)
 
 
-def roll_back(head: DocumentRevision, to: DocumentRevision, signature: Signature) -> DocumentRevision:
-    """Return the revision that publishes the content of an earlier one again."""
-    return publish(head, to.content, signature, rollback_of=to.number)
-
-
 def breaks(history: Sequence[DocumentRevision]) -> tuple[str, ...]:
     """Return what is wrong with a history, ascending; nothing if it is a chain.
 

@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-INLINE_BYTES = 64 * 1024
-"""Up to this size a thing is kept as an ordinary value; beyond it as a blob."""
-
 GRACE = 24 * 3600.0
 
 

@@ -29,18 +29,17 @@ from supreme_dask.core.revisions import (
 )
 from supreme_dask.errors import AmbiguousWriteError, NotPublishedError, PublishConflictError, StoreFormatError
 from supreme_dask.stores.base import Store
+from supreme_dask.stores.document_keys import DocumentKeys, Head, Step
 from supreme_dask.stores.follow import follow
-from supreme_dask.stores.layout import check_name, pack, prefix, unpack
-from supreme_dask.stores.limits import TRANSACTION_BYTES, TRANSACTION_PARTS
-from supreme_dask.stores.operations import Absent, Compare, Delete, ModRevisionIs, Operation, Put
+from supreme_dask.stores.layout import pack
+from supreme_dask.stores.operations import Absent, Compare, ModRevisionIs, Put
 from supreme_dask.stores.schemas import check
-from supreme_dask.stores.values import KeyValue, Refused
+from supreme_dask.stores.values import Refused
 
 log = logging.getLogger(__name__)
 
 _LEAST_KEPT = 2  # a tag names heads: whoever publishes at that moment must not drop one of them
 _MOST_DROPPED = 2  # by one publication: it also catches up after a tag was deleted
-_MARGIN = 256  # bytes that a store adds to each key, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,9 @@ class Documents:
 
     def __init__(self, store: Store, system: str, *, keep: int = 50, now: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._system = system
+        self._keys = DocumentKeys(store.address, system)
         self._keep = max(keep, _LEAST_KEPT)
         self._now = now
-        self._heads = prefix(system, "heads")
-        self._revisions = prefix(system, "revisions")
-        self._tags = prefix(system, "tags")
 
     async def publish(
         self, document: str, content: Content, *, author: str, why: str = "", expected: int | None = None
@@ -138,8 +134,8 @@ class Documents:
 
     async def history(self, document: str) -> tuple[DocumentRevision, ...]:
         """Return the revisions of a document that are kept, oldest first."""
-        listing = await self._store.list(self._revision_key(document))
-        return tuple(self._revision(kv) for kv in listing.items)
+        listing = await self._store.list(self._keys.revisions(document))
+        return tuple(map(self._keys.read_revision, listing.items))
 
     async def difference(self, document: str, before: int, after: int) -> tuple[Difference, ...]:
         """Return in what two revisions of a document differ."""
@@ -148,18 +144,18 @@ class Documents:
 
     async def names(self) -> dict[str, int]:
         """Return the number of the newest revision of every document, removed ones included."""
-        listing = await self._store.list(self._heads)
-        return {head.document: head.number for head in map(self._read_head, listing.items)}
+        listing = await self._store.list(self._keys.heads)
+        return {head.document: head.number for head in map(self._keys.read_head, listing.items)}
 
     async def follow(self) -> AsyncGenerator[Published]:
         """Deliver the newest revision of every document, then each that is published, until the store closes.
 
         A follower that falls behind may miss revisions between, never the newest one.
         """
-        async with aclosing(follow(self._store, self._heads)) as changes:
+        async with aclosing(follow(self._store, self._keys.heads)) as changes:
             async for change in changes:
                 for kv in filter(None, (event.kv for event in change.events)):
-                    head = self._read_head(kv)
+                    head = self._keys.read_head(kv)
                     revision = await self._find(head.document, head.number)
                     if revision is not None:  # else it was dropped, so newer ones are on their way to us
                         yield Published(head.document, revision)
@@ -172,10 +168,10 @@ class Documents:
         PublishConflictError
             If the name is taken, or a document was published in between.
         """
-        listing = await self._store.list(self._heads)
-        heads = [self._read_head(kv) for kv in listing.items]
-        tag = Tag(check_name(name), {head.document: head.number for head in heads}, author, self._now())
-        key = self._tags + name
+        listing = await self._store.list(self._keys.heads)
+        heads = [self._keys.read_head(kv) for kv in listing.items]
+        key = self._keys.tag(name)
+        tag = Tag(name, {head.document: head.number for head in heads}, author, self._now())
         compares: list[Compare] = [Absent(key)]
         compares += [ModRevisionIs(kv.key, kv.mod_revision) for kv in listing.items]
         outcome = await self._store.transact(compares, (Put(key, pack(asdict(tag))),))
@@ -187,12 +183,12 @@ class Documents:
 
     async def untag(self, name: str) -> None:
         """Forget a tag. What only it held is dropped when its document is published next."""
-        await self._store.delete(self._tags + check_name(name))
+        await self._store.delete(self._keys.tag(name))
 
     async def tags(self) -> dict[str, Tag]:
         """Return the tags by name."""
-        listing = await self._store.list(self._tags)
-        tags = map(self._read_tag, listing.items)
+        listing = await self._store.list(self._keys.tags)
+        tags = map(self._keys.read_tag, listing.items)
         return {tag.name: tag for tag in tags}
 
     async def roll_back_all(self, to: float | str, *, author: str, why: str = "") -> dict[str, DocumentRevision]:
@@ -215,8 +211,8 @@ class Documents:
         PublishConflictError
             If somebody else published one of the documents in between.
         """
-        listing = await self._store.list(self._heads)
-        heads = {head.document: head for head in map(self._read_head, listing.items)}
+        listing = await self._store.list(self._keys.heads)
+        heads = {head.document: head for head in map(self._keys.read_head, listing.items)}
         newest = {document: await self.read(document, head.number) for document, head in heads.items()}
         wanted = await self._wanted(to, tuple(heads))
         signature = Signature(author, why, self._now())
@@ -277,40 +273,26 @@ class Documents:
         following = next((one for one in history if one.number > held.number), None)
         return following is not None and following.number != held.number + 1
 
-    async def _step(self, document: str, head: _Head | None, revision: DocumentRevision) -> _Step:
+    async def _step(self, document: str, head: Head | None, revision: DocumentRevision) -> Step:
         dropped: tuple[int, ...] = ()
         if revision.number > self._keep:
             tags = await self.tags()
             tagged = {tag.revisions.get(document, 0) for tag in tags.values()}
             numbers = [one.number for one in await self.history(document)]
             dropped = numbers_to_drop([*numbers, revision.number], keep=self._keep, tagged=tagged)
-        return _Step(document, head.mod_revision if head else 0, revision, dropped[:_MOST_DROPPED])
+        return Step(document, head.mod_revision if head else 0, revision, dropped[:_MOST_DROPPED])
 
-    async def _commit_in_parts(self, steps: Sequence[_Step]) -> None:
+    async def _commit_in_parts(self, steps: Sequence[Step]) -> None:
         done: list[str] = []
-        for part in self._parts(steps):
+        for part in self._keys.parts(steps):
             await self._commit(part, done)
             done += [step.document for step in part]
 
-    def _parts(self, steps: Sequence[_Step]) -> list[list[_Step]]:
-        """Split steps into as few transactions as the limits of stores allow, in order."""
-        parts: list[list[_Step]] = []
-        count = size = 0
-        for step in steps:
-            operations = self._operations(step, "")
-            step_size = sum(len(one.key) + len(one.value) + _MARGIN for one in operations if isinstance(one, Put))
-            if not parts or count + len(operations) > TRANSACTION_PARTS or size + step_size > TRANSACTION_BYTES:
-                parts.append([])
-                count = size = 0
-            parts[-1].append(step)
-            count, size = count + len(operations), size + step_size
-        return parts
-
-    async def _commit(self, steps: Sequence[_Step], done: Sequence[str] = ()) -> None:
+    async def _commit(self, steps: Sequence[Step], done: Sequence[str] = ()) -> None:
         """Publish all steps in one transaction."""
         identity = uuid.uuid4().hex
-        compares = [ModRevisionIs(self._heads + step.document, step.seen) for step in steps]
-        operations = [one for step in steps for one in self._operations(step, identity)]
+        compares = [self._keys.unchanged(step) for step in steps]
+        operations = [one for step in steps for one in self._keys.operations(step, identity)]
         try:
             outcome = await self._store.transact(compares, operations)
         except AmbiguousWriteError:
@@ -320,83 +302,27 @@ class Documents:
         if isinstance(outcome, Refused):
             raise self._conflict(steps, outcome, done)
 
-    def _conflict(self, steps: Sequence[_Step], outcome: Refused, done: Sequence[str]) -> PublishConflictError:
-        heads = {key: self._read_head(kv).number for key, kv in outcome.current.items()}
-        moved = [step for step in steps if heads.get(self._heads + step.document, 0) != step.revision.number - 1]
-        problems = {_stale(step.revision.number - 1, heads.get(self._heads + step.document, 0)) for step in moved}
+    def _conflict(self, steps: Sequence[Step], outcome: Refused, done: Sequence[str]) -> PublishConflictError:
+        found = map(self._keys.read_head, outcome.current.values())
+        newest = {head.document: head.number for head in found}
+        moved = [step for step in steps if newest.get(step.document, 0) != step.revision.number - 1]
+        problems = {_stale(step.revision.number - 1, newest.get(step.document, 0)) for step in moved}
         names = ", ".join(step.document for step in moved)
         remedy = f"returned before that: {', '.join(done)}; roll back again to finish" if done else ""
         return PublishConflictError(names, ", ".join(sorted(problems)), remedy)
 
-    async def _was_written(self, step: _Step, identity: str) -> bool:
+    async def _was_written(self, step: Step, identity: str) -> bool:
         """Return whether a transaction whose answer was lost has been applied."""
-        kv = await self._store.get(self._revision_key(step.document, step.revision.number))
-        return kv is not None and unpack(self._store.address, kv.key, kv.value).get("id") == identity
+        kv = await self._store.get(self._keys.revision(step.document, step.revision.number))
+        return kv is not None and self._keys.written_by(kv, identity)
 
-    def _operations(self, step: _Step, identity: str) -> list[Operation]:
-        revision = step.revision
-        return [
-            Put(
-                self._revision_key(step.document, revision.number),
-                pack({"id": identity, "hash": revision.hash, "revision": revision.to_wire()}),
-            ),
-            Put(self._heads + step.document, pack({"number": revision.number, "hash": revision.hash})),
-            *(Delete(self._revision_key(step.document, number)) for number in step.dropped),
-        ]
-
-    async def _head(self, document: str) -> _Head | None:
-        for part in document.partition("/")[::2]:
-            check_name(part)
-        kv = await self._store.get(self._heads + document)
-        return self._read_head(kv) if kv else None
-
-    def _read_head(self, kv: KeyValue) -> _Head:
-        number = unpack(self._store.address, kv.key, kv.value).get("number")
-        if not isinstance(number, int):
-            raise StoreFormatError(self._store.address, f"{kv.key!r} does not name a revision")
-        return _Head(kv.key.removeprefix(self._heads), number, kv.mod_revision)
-
-    def _read_tag(self, kv: KeyValue) -> Tag:
-        try:
-            return Tag(**unpack(self._store.address, kv.key, kv.value))
-        except TypeError:
-            raise StoreFormatError(self._store.address, f"{kv.key!r} is not a whole tag") from None
+    async def _head(self, document: str) -> Head | None:
+        kv = await self._store.get(self._keys.head(document))
+        return self._keys.read_head(kv) if kv else None
 
     async def _find(self, document: str, number: int) -> DocumentRevision | None:
-        kv = await self._store.get(self._revision_key(document, number))
-        return self._revision(kv) if kv else None
-
-    def _revision(self, kv: KeyValue) -> DocumentRevision:
-        record = unpack(self._store.address, kv.key, kv.value)
-        try:
-            revision = DocumentRevision.from_wire(record["revision"])
-        except (KeyError, TypeError):
-            raise StoreFormatError(self._store.address, f"{kv.key!r} is not a whole revision") from None
-        if revision.hash != record.get("hash"):
-            raise StoreFormatError(self._store.address, f"{kv.key!r} was altered: its hash is another")
-        return revision
-
-    def _revision_key(self, document: str, number: int | None = None) -> str:
-        return f"{self._revisions}{document}/" + ("" if number is None else f"{number:010d}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """What a head says, and the store's revision that put it."""
-
-    document: str
-    number: int
-    mod_revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One document's part of a transaction: the head that was seen, what follows it, what it lets go of."""
-
-    document: str
-    seen: int
-    revision: DocumentRevision
-    dropped: tuple[int, ...]
+        kv = await self._store.get(self._keys.revision(document, number))
+        return self._keys.read_revision(kv) if kv else None
 
 
 def _stale(seen: int, newest: int) -> str:

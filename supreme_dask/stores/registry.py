@@ -24,7 +24,6 @@ from supreme_dask.stores.values import Committed, KeyValue, Revision
 
 log = logging.getLogger(__name__)
 
-KINDS = ("scheduler", "worker", "controller")
 MOST_BYTES = 2048
 """Of an entry: it says what stays as it is; measurements go elsewhere."""
 

@@ -9,7 +9,6 @@ from supreme_dask.core.revisions import (
     differences,
     numbers_to_drop,
     publish,
-    roll_back,
     to_republish,
 )
 
@@ -22,6 +21,10 @@ contents = st.dictionaries(st.text(max_size=5), plain, max_size=4)
 signatures = st.builds(Signature, author=st.text(max_size=5), why=st.text(max_size=5), time=st.floats(0, 1e9))
 
 
+def rolled_back(head, to, signature):
+    return publish(head, to.content, signature, rollback_of=to.number)
+
+
 @st.composite
 def histories(draw):
     """A chain of publications and rollbacks."""
@@ -30,7 +33,7 @@ def histories(draw):
         if draw(st.booleans()):
             history.append(publish(history[-1], draw(contents), draw(signatures)))
         else:
-            history.append(roll_back(history[-1], draw(st.sampled_from(history)), draw(signatures)))
+            history.append(rolled_back(history[-1], draw(st.sampled_from(history)), draw(signatures)))
     return history
 
 
@@ -81,7 +84,7 @@ def test_republishing_restores_what_was(system, time):
     wanted = {name: current_at(history, time) for name, history in system.items()}
     for name, then in to_republish(heads, wanted).items():
         signature = Signature("", "", 0)
-        heads[name] = roll_back(heads[name], then, signature) if then else publish(heads[name], None, signature)
+        heads[name] = rolled_back(heads[name], then, signature) if then else publish(heads[name], None, signature)
     for name, then in wanted.items():
         assert differences(heads[name].content, then.content if then else None) == ()
     assert to_republish(heads, wanted) == {}
