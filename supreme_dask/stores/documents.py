@@ -21,6 +21,7 @@ from supreme_dask.core.revisions import (
     DocumentRevision,
     Signature,
     Tag,
+    breaks,
     current_at,
     differences,
     numbers_to_drop,
@@ -133,9 +134,18 @@ class Documents:
         return found
 
     async def history(self, document: str) -> tuple[DocumentRevision, ...]:
-        """Return the revisions of a document that are kept, oldest first."""
+        """Return the revisions of a document that are kept, oldest first.
+
+        Raises
+        ------
+        StoreFormatError
+            If one does not follow the one before, so that somebody has altered them.
+        """
         listing = await self._store.list(self._keys.revisions(document))
-        return tuple(map(self._keys.read_revision, listing.items))
+        history = tuple(map(self._keys.read_revision, listing.items))
+        if broken := breaks(history):
+            raise StoreFormatError(self._store.address, f"history of {document!r} was altered: {'; '.join(broken)}")
+        return history
 
     async def difference(self, document: str, before: int, after: int) -> tuple[Difference, ...]:
         """Return in what two revisions of a document differ."""

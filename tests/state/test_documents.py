@@ -325,3 +325,19 @@ def test_an_altered_revision_is_noticed(on):
             await documents.newest("policy/default")
 
     on("memory://", story)
+
+
+def test_a_history_in_which_one_revision_was_replaced_is_noticed(on):
+    """Its own hash is right, as whoever replaced it took care; that of the next one's parent is not."""
+
+    async def story(store):
+        documents, elsewhere = Documents(store, "blue"), Documents(store, "other")
+        for threshold in (80, 90):
+            await documents.publish("policy/default", policy(threshold), author="ann")
+        await elsewhere.publish("policy/default", policy(10), author="eve")
+        forged = await store.get("systems/other/revisions/policy/default/0000000001")
+        await store.put("systems/blue/revisions/policy/default/0000000001", forged.value)
+        with pytest.raises(StoreFormatError, match="revision 2 does not follow revision 1"):
+            await documents.history("policy/default")
+
+    on("memory://", story)
