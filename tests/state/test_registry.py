@@ -21,7 +21,8 @@ from supreme_dask.stores.local_etcd import LocalEtcd
 from supreme_dask.stores.registry import Node, Registration, Registry, find_scheduler, next_epoch, systems
 
 SCHEDULER = Node("scheduler", "s-1", "tcp://127.0.0.1:8786", epoch=1, labels={"zone": "a"}, facts={"pid": 7})
-WORKER = Node("worker", "w-1", "tcp://127.0.0.1:9000", labels={"group": "small"})
+WORKER = Node("worker", "w-1", "tcp://127.0.0.1:9000", labels={"zone": "a", "region": "eu", "group": "small"})
+CONTROLLER = Node("controller", "c-1", "", labels={"region": "eu"})
 TTL = 2
 
 PROGRAM = """
@@ -39,20 +40,22 @@ asyncio.run(main())
 def test_the_registered_are_listed_and_leave(address, on, until):
     async def story(store):
         registry = Registry(store, "blue")
-        registrations = [Registration(address, "blue", node, ttl=TTL) for node in (SCHEDULER, WORKER)]
+        registrations = [Registration(address, "blue", node, ttl=TTL) for node in (SCHEDULER, WORKER, CONTROLLER)]
         for registration in registrations:
             registration.start()
 
-        async def both():
-            return await registry.nodes() == (SCHEDULER, WORKER)
+        async def all_of_them():
+            return await registry.nodes() == (CONTROLLER, SCHEDULER, WORKER)
 
-        await until(both)
+        await until(all_of_them)
         assert await find_scheduler(store, "blue") == SCHEDULER
         assert await systems(store) == ["blue"]
         assert await Registry(store, "green").nodes() == ()
         await registrations[0].stop()
-        assert await registry.nodes() == (WORKER,)
-        await registrations[1].stop()
+        assert await registry.nodes() == (CONTROLLER, WORKER)
+        for registration in registrations[1:]:
+            await registration.stop()
+        assert await registry.nodes() == ()
 
     on(address, story)
 
