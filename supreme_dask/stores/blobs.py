@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import fsspec
@@ -117,15 +118,14 @@ class Blobs:
 
         The grace must be longer than any write takes from its file to its pointer.
         """
-        old = await self._on_files("*", lambda: self._older_than(self._now() - grace))
+        moment = self._now() - grace
+        old = await self._on_files("*", partial(self._older_than, moment))
         named = {pointer.sha256 for pointer in (await self.names()).values()}
-        garbage = tuple(sorted(path for path in old if path.rpartition("/")[2] not in named))
-        for path in garbage:
-            if path in await self._on_files("*", lambda: self._older_than(self._now() - grace)):
-                await self._on_files(path, lambda path=path: self._files.rm_file(path))  # type: ignore[misc]
-        if garbage:
-            log.info("Removed %d blobs that nothing names", len(garbage))
-        return tuple(path.rpartition("/")[2] for path in garbage)
+        garbage = sorted(path for path in old if path.rpartition("/")[2] not in named)
+        removed = [path for path in garbage if await self._on_files(path, partial(self._remove_if_old, path, moment))]
+        if removed:
+            log.info("Removed %d blobs that nothing names", len(removed))
+        return tuple(path.rpartition("/")[2] for path in removed)
 
     def _write(self, pointer: Pointer, content: bytes) -> None:
         path = self._path(pointer)
@@ -137,9 +137,18 @@ class Blobs:
         if hashlib.sha256(self._files.cat_file(path)).hexdigest() != pointer.sha256:
             raise OSError(f"{path} reads back differently")
 
-    def _older_than(self, moment: float) -> set[str]:
+    def _older_than(self, moment: float) -> list[str]:
+        self._files.invalidate_cache()  # others write there, too
         paths: list[str] = self._files.find(self._root)
-        return {path for path in paths if _seconds(self._files.modified(path)) < moment}
+        return [path for path in paths if _seconds(self._files.modified(path)) < moment]
+
+    def _remove_if_old(self, path: str, moment: float) -> bool:
+        """Remove a file, unless it was written again meanwhile; return whether it is gone by us."""
+        self._files.invalidate_cache()
+        if not self._files.exists(path) or _seconds(self._files.modified(path)) >= moment:
+            return False
+        self._files.rm_file(path)
+        return True
 
     def _path(self, pointer: Pointer) -> str:
         return f"{self._root.rstrip('/')}/{pointer.sha256[:2]}/{pointer.sha256}"
