@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from supreme_dask.cli.documents import group
+from supreme_dask.cli.drain import drain, undrain
 from supreme_dask.cli.history import history
 from supreme_dask.cli.nodes import nodes
 from supreme_dask.cli.profiles import profiles
@@ -19,7 +20,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (history, nodes, profiles, rollback, store, tag, up, worker):
+for command in (drain, history, nodes, profiles, rollback, store, tag, undrain, up, worker):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

@@ -1,0 +1,92 @@
+"""``dask supreme drain`` and ``undrain``: let workers leave without a loss, or keep them after all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from dask.utils import parse_timedelta
+
+from supreme_dask.cli.system import System, author, of_system
+from supreme_dask.stores.registry import find_scheduler
+
+_ANSWER = 10.0  # s
+_C = TypeVar("_C", bound=Callable[..., object])
+
+
+def _at_scheduler(command: _C) -> _C:
+    scheduler = click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Address of the scheduler, such as tcp://host:8786. Without it, that of the system in the store.",
+    )
+    return click.argument("names", nargs=-1, required=True, metavar="NAME…")(scheduler(of_system(command)))
+
+
+@click.command()
+@_at_scheduler
+@click.option(
+    "--deadline",
+    metavar="TIME",
+    help="After so long, such as 10m, tasks that may run again (retries) run elsewhere. All others are waited for.",
+)
+def drain(store: str, system: str, scheduler: str | None, names: tuple[str, ...], deadline: str | None) -> None:
+    """Let workers leave: they end what runs there, hand over what only they hold, and are removed."""
+    seconds = None if deadline is None else _seconds(deadline)
+    address = scheduler or _address(store, system)
+    refused = _ask(address, "supreme_drain", names=names, reason=f"{author()} wants it", deadline=seconds)
+    for name in names:
+        if name not in refused:
+            click.echo(f"{name} leaves")
+    if refused:
+        raise click.ClickException("; ".join(f"{name} stays: {why}" for name, why in refused.items()))
+
+
+@click.command()
+@_at_scheduler
+def undrain(store: str, system: str, scheduler: str | None, names: tuple[str, ...]) -> None:
+    """Keep workers that are on their way out, unless they were removed already."""
+    address = scheduler or _address(store, system)
+    kept = _ask(address, "supreme_undrain", names=names, reason=f"{author()} wants it back")
+    for name in kept:
+        click.echo(f"{name} stays")
+    if others := [name for name in names if name not in kept]:
+        raise click.ClickException(f"not on the way out, or too late: {', '.join(others)}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(parse_timedelta(text))
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"{text!r}: expected a time such as 10m", param_hint="--deadline") from None
+
+
+def _address(store: str, system: str) -> str:
+    one = System(store, system)
+    return one.run(lambda opened: find_scheduler(opened, system)).address
+
+
+def _ask(address: str, operation: str, **values: Any) -> Any:
+    """Return what the scheduler answers."""
+    from distributed import Security  # takes a second to import; --help need not
+    from distributed.core import rpc
+
+    async def told() -> Any:
+        arguments = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+        scheduler = rpc(address, connection_args=arguments)  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(_ANSWER), scheduler:
+            return await getattr(scheduler, operation)(**{**values, "names": list(values["names"])})
+
+    try:
+        answer = asyncio.run(told())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scheduler") from None
+    except TimeoutError:
+        raise click.ClickException(f"{address} does not answer; is it a scheduler?") from None
+    except OSError as error:
+        raise click.ClickException(f"{address}: {error}") from None
+    if answer is None:
+        raise click.ClickException(f"supreme-dask is not active at {address}; plain Dask places there")
+    return answer
