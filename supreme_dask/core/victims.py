@@ -21,14 +21,14 @@ def choose(workers: Iterable[WorkerView], count: int) -> tuple[str, ...]:
         In the order in which they joined.
     """
     there = list(workers)
-    busy = Counter(worker.host for worker in there if worker.running)
+    held = Counter(worker.host for worker in there if worker.running or worker.pinned)
     staying = Counter(worker.host for worker in there if not worker.draining)
     candidates = [(place, worker) for place, worker in enumerate(there) if _may_go(worker)]
     candidates.sort(
         key=lambda one: (
             one[1].running > 0,
             one[1].elapsed,
-            busy[one[1].host],
+            held[one[1].host],
             staying[one[1].host],
             one[1].host,
             one[1].unique,
