@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from time import time
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from supreme_dask.core.profiles import MEASURED_KEY
 log = logging.getLogger(__name__)
 
 RECALLED = "supreme-recall"
+_MOVING = "moving"
 
 SIGNATURES = {
     "is_rootish": ("self", "ts"),
@@ -65,9 +66,9 @@ class Hands:
         self._handlers: dict[str, Any] = {}
         self._answers: dict[str, Any] = {}
         self._reduced: set[ActiveMemoryManagerPolicy] = set()
+        self._cordoned: set[str] = set()
         self.scatters: set[object] = set()
-        self.kept_twice: set[Key] = set()
-        self._moving: set[Key] = set()
+        self._spared: dict[str, set[Key]] = {}
 
     async def prepare(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         """Stop what would interfere, and replace handlers of messages from workers."""
@@ -101,8 +102,8 @@ class Hands:
 
     def uninstall(self) -> None:
         """Give the scheduler its own methods back."""
-        self._moving.clear()
-        self.keep_once()
+        for why in list(self._spared):
+            self.spare_no_more(why)
         for name in self._replacements:
             self._scheduler.__dict__.pop(name, None)
         for ws in self._scheduler.workers.values():
@@ -161,15 +162,19 @@ class Hands:
         """Let nobody choose a worker, for tasks or for data. The worker goes on and knows nothing of it."""
         ws = self._scheduler.workers.get(address)
         if ws is not None and ws.status == Status.running:
+            self._cordoned.add(address)
             self._scheduler.handle_worker_status_change(Status.closing_gracefully, ws, f"supreme-cordon-{time()}")
 
     def uncordon(self, address: str) -> None:
-        """Let a worker be chosen again, also one that has been told to give up its results."""
+        """Let a worker be chosen again; one that somebody else lets retire goes on with that."""
         ws = self._scheduler.workers.get(address)
-        if ws is not None and ws.status == Status.closing_gracefully:
-            stimulus = f"supreme-uncordon-{time()}"
-            self.ask(address, {"op": "worker-status-change", "status": "running", "stimulus_id": stimulus})
-            self._scheduler.handle_worker_status_change(Status.running, ws, stimulus)
+        if address in self._cordoned and ws is not None and ws.status == Status.closing_gracefully:
+            self._scheduler.handle_worker_status_change(Status.running, ws, f"supreme-uncordon-{time()}")
+        self._cordoned.discard(address)
+
+    def gone(self, address: str) -> None:
+        """Forget a worker that is gone."""
+        self._cordoned.discard(address)
 
     def close(self, address: str) -> None:
         """Let a worker close, with its nanny."""
@@ -187,25 +192,18 @@ class Hands:
         comm.abort()  # type: ignore[no-untyped-call]
 
     # -------------------------------------------------------------------------------- results
-    def copy(self, address: str, keys: Iterable[Key], *, twice: bool = False) -> None:
-        """Let a worker copy results from those that hold them; they may be kept `twice` until `keep_once`."""
+    def copy(self, address: str, keys: Iterable[Key], *, why: str | None = None) -> None:
+        """Let a worker copy results from those that hold them; with a reason, they are spared."""
         found = [key for key in keys if self._scheduler.tasks[key].who_has]
         if address in self._scheduler.stream_comms:
             self._scheduler.request_acquire_replicas(address, found, stimulus_id=f"supreme-copy-{time()}")
-            if twice:
-                self.kept_twice.update(found)
-                self._spare()
-
-    def keep_once(self) -> None:
-        """Let Dask drop the copies that were made here."""
-        self.kept_twice.clear()
-        self._spare_no_more()
+            if why is not None:
+                self._spare(why, found)
 
     def move(self, places: Iterable[tuple[Key, str]]) -> None:
         """Let workers copy results that are to be there, and no longer where they are."""
         found = list(places)
-        self._moving.update(key for key, _ in found)
-        self._spare()
+        self._spare(_MOVING, (key for key, _ in found))
         self._suggest("replicate", found)
 
     def moved(self, places: Iterable[tuple[Key, str]]) -> None:
@@ -214,8 +212,37 @@ class Hands:
 
     def end_moves(self, keys: Iterable[Key]) -> None:
         """Leave to Dask what becomes of results that are being moved."""
-        self._moving.difference_update(keys)
-        self._spare_no_more()
+        self._spared.get(_MOVING, set()).difference_update(keys)
+        if not self._spared.get(_MOVING):
+            self.spare_no_more(_MOVING)
+
+    def spared(self, why: str) -> Set[Key]:
+        """Return the results of which Dask leaves more than one copy, for a reason."""
+        return self._spared.get(why, set())
+
+    def spare_no_more(self, why: str) -> None:
+        """Let Dask drop the copies that were made for a reason."""
+        self._spared.pop(why, None)
+        manager = self._scheduler.extensions.get("amm")
+        if manager is not None and not any(self._spared.values()):
+            manager.policies -= {policy for policy in manager.policies if isinstance(policy, _ReduceOthers)}
+            manager.policies |= self._reduced
+            self._reduced = set()
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a task that is gone."""
+        for keys in self._spared.values():
+            keys.discard(key)
+
+    def _spare(self, why: str, keys: Iterable[Key]) -> None:
+        spared = self._spared.setdefault(why, set())
+        spared.update(keys)
+        manager = self._scheduler.extensions.get("amm")
+        if spared and manager is not None and not self._reduced:
+            self._reduced = {policy for policy in manager.policies if type(policy) is ReduceReplicas}
+            manager.policies -= self._reduced
+            if self._reduced:
+                manager.add_policy(_ReduceOthers(self._spared))
 
     def _suggest(self, op: Literal["replicate", "drop"], places: Iterable[tuple[Key, str]]) -> None:
         # Dask's own memory manager knows what is read where, and never drops the last copy.
@@ -224,21 +251,6 @@ class Hands:
         if found:
             policy = _Suggest(found)
             ActiveMemoryManagerExtension(self._scheduler, {policy}, register=False, start=False).run_once()
-
-    def _spare(self) -> None:
-        manager = self._scheduler.extensions.get("amm")
-        if manager is not None and not self._reduced:
-            self._reduced = {policy for policy in manager.policies if type(policy) is ReduceReplicas}
-            manager.policies -= self._reduced
-            if self._reduced:
-                manager.add_policy(_ReduceOthers(self.kept_twice, self._moving))
-
-    def _spare_no_more(self) -> None:
-        manager = self._scheduler.extensions.get("amm")
-        if manager is not None and not self.kept_twice and not self._moving:
-            manager.policies -= {policy for policy in manager.policies if isinstance(policy, _ReduceOthers)}
-            manager.policies |= self._reduced
-            self._reduced = set()
 
     def acquit(self, keys: Iterable[Key]) -> None:
         """Take back, or in advance, what the death of a worker counts against its tasks."""
@@ -303,11 +315,11 @@ class _Suggest(ActiveMemoryManagerPolicy):
 class _ReduceOthers(ReduceReplicas):
     """Stock Dask's rule that a result is kept once, for all but some."""
 
-    def __init__(self, *spared: set[Key]) -> None:
+    def __init__(self, spared: Mapping[str, set[Key]]) -> None:
         self._spared = spared
 
     def run(self) -> SuggestionGenerator:
-        yield from (one for one in super().run() if not any(one.ts.key in keys for keys in self._spared))
+        yield from (one for one in super().run() if not any(one.ts.key in keys for keys in self._spared.values()))
 
 
 def _ignore(**_: Any) -> None:

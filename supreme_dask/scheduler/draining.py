@@ -22,7 +22,7 @@ from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Shape
 from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import Hands
-from supreme_dask.scheduler.handover import Results
+from supreme_dask.scheduler.handover import NOTICE, Results
 from supreme_dask.scheduler.journal import DrainJournal
 from supreme_dask.stores.drains import Departure
 
@@ -101,6 +101,7 @@ class Drains:
         else:
             until = min(until, leaving.drain.deadline)
             leaving.drain = replace(leaving.drain, reason=reasons.noticed(seconds), deadline=until, origin="notice")
+            leaving.is_storing = False  # it does not wait for that any more
         return True
 
     def cancel(self, names: Iterable[str], reason: str, *, origin: Origin = "plan") -> list[str]:
@@ -157,6 +158,7 @@ class Drains:
         if after.state in ENDED:
             del self._drains[drain.address]
             self._forget(drain.name)
+            self._keep_once()
         elif after.state != "asked":
             self._shut(drain.address)
         if act is not None:
@@ -169,18 +171,17 @@ class Drains:
             return True
         if not leaving.is_storing:
             leaving.is_storing = True
-            journal.keep(_at_rest(self._scheduler, after), partial(self._stored, leaving, after))
+            journal.keep(_at_rest(self._scheduler, after), partial(_stored, leaving, after))
         return False
-
-    def _stored(self, leaving: _Leaving, after: Drain) -> None:
-        leaving.is_storing = False
-        leaving.stored = after.step
-        leaving.results.look_again()  # at the next tick
 
     def _forget(self, name: str) -> None:
         journal = self._journal()
         if journal is not None:
             journal.forget(name)
+
+    def _keep_once(self) -> None:
+        if not any(leaving.drain.origin == NOTICE for leaving in self._drains.values()):
+            self._hands.spare_no_more(NOTICE)
 
     def _facts(self, leaving: _Leaving, wanted: str) -> Facts:
         drain = leaving.drain
@@ -198,12 +199,12 @@ class Drains:
 
     def _bound(self, drain: Drain) -> str:
         """Return why a worker is needed after all, such as work that waits and that nobody else could do."""
-        if drain.origin == "notice" or drain.state == "leaving":
+        if drain.origin == "notice" or drain.state in ("asked", "leaving"):
             return ""
         if held := observe.immovable(self._scheduler, drain.address):
             return held
         row = self._admission.ledger.rows.get(drain.address)
-        others = [other for other in self._all_open() if other is not row]
+        others = self._all_open()
         for shape in self._admission.queues.in_order():
             if not others:
                 return reasons.last_to_go(shape.type)
@@ -275,7 +276,7 @@ class Drains:
         self._hands.release(observe.retriable(self._scheduler, leaving.drain.address))
 
     def _move(self, leaving: _Leaving) -> None:
-        leaving.results.move()
+        leaving.results.move(keep=leaving.drain.origin == NOTICE)
 
     def _remove(self, leaving: _Leaving) -> None:
         self.on_removable(leaving.drain.name)
@@ -305,6 +306,12 @@ class _Leaving:
         if self.is_storing:
             return 1  # looked at when the store has answered
         return self.results.left() or len(self.scatters & scatters)
+
+
+def _stored(leaving: _Leaving, after: Drain) -> None:
+    leaving.is_storing = False
+    leaving.stored = after.step
+    leaving.results.look_again()  # at the next tick
 
 
 def _at_rest(scheduler: Scheduler, drain: Drain) -> Departure:

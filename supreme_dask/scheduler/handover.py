@@ -12,6 +12,7 @@ from supreme_dask.core.handover import Handover
 from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.act import Hands
 
+NOTICE = "notice"
 _SHARE = 20
 """A worker that holds very much is looked at in so small a part of the time."""
 
@@ -49,11 +50,19 @@ class Results:
         """Look at everything when it is asked next."""
         self._next_look = 0.0
 
-    def move(self) -> None:
-        """Let others copy as much as may be under way."""
+    def move(self, *, keep: bool) -> None:
+        """Let others copy as much as may be under way.
+
+        Parameters
+        ----------
+        keep
+            Whether Dask must not drop those copies: it would, in favour of a worker that has use for them, which
+            may be the one that leaves.
+        """
         if self.left():
+            why = NOTICE if keep else None
             for taker, keys in self._handover.next(self.rooms(), monotonic()).items():
-                self._hands.copy(taker, [key for key in keys if key in self._scheduler.tasks])
+                self._hands.copy(taker, [key for key in keys if key in self._scheduler.tasks], why=why)
 
     def rooms(self) -> dict[str, int]:
         """Return the bytes of memory that are left on each worker that stays."""

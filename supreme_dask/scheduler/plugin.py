@@ -330,7 +330,7 @@ class SupremePlugin(SchedulerPlugin):
         if finish == "forgotten":
             self._demands.forget(key)
             self._kills.forget(key)
-            self._hands.kept_twice.discard(key)
+            self._hands.forget(key)
 
     @safely
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -342,6 +342,7 @@ class SupremePlugin(SchedulerPlugin):
     @safely
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
         """Forget a worker that is gone; its tasks have been decided anew before."""
+        self._hands.gone(worker)
         self._ghosts.gone(worker)
         self._memory.leave(worker)
         self._relief.gone(worker)

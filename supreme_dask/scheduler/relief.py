@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _SMALL = 64 << 10  # bytes of a result that is copied as a precaution
 _CALM = 300.0  # seconds without danger after which nothing is copied any more
+_WHY = "relief"
 _EVERY = 0.25  # seconds between two batches of copies
 
 
@@ -78,7 +79,7 @@ class Relief:
         """Forget a worker that is gone; what it held may now be held once only."""
         self._strained.discard(address)
         if self._is_alarmed:
-            self._uncopied.update(dict.fromkeys(self._hands.kept_twice))
+            self._uncopied.update(dict.fromkeys(self._hands.spared(_WHY)))
 
     def _in_danger(self, row: Row, process: int) -> bool:
         reserved = row.capacity[MEMORY_AXIS] - row.burden - row.free[MEMORY_AXIS]
@@ -113,7 +114,7 @@ class Relief:
         """Keep nothing twice any more: Dask drops the copies."""
         self._is_alarmed = False
         self._uncopied.clear()
-        self._hands.keep_once()
+        self._hands.spare_no_more(_WHY)
 
     def _hand_out(self, results: list[relief.Result]) -> None:
         rooms = {
@@ -122,4 +123,4 @@ class Relief:
             if row.is_open and address not in self._strained
         }
         for address, keys in relief.copies(results, rooms).items():
-            self._hands.copy(address, keys, twice=True)
+            self._hands.copy(address, keys, why=_WHY)

@@ -13,7 +13,8 @@ from distributed.core import Status
 
 from tests.scheduler.clusters import plugin, supreme, until, worker
 
-sized = partial(supreme, config={"supreme.demands": {"work": {"memory": "1 MiB"}}})  # else the first runs alone
+DEMANDS = {"supreme.demands": {"work": {"memory": "1 MiB"}}}  # else the first runs alone
+sized = partial(supreme, config=DEMANDS)
 BEGUN = []
 GO = threading.Event()
 
@@ -154,6 +155,110 @@ async def test_a_worker_with_an_actor_is_refused_with_the_reason(client, schedul
     refused = drain(scheduler, a)
     assert "actor" in refused["0"]
     assert plugin(scheduler).drains.drain(["nobody"], reason="a test") == {"nobody": "there is no such worker"}
+
+
+@sized(worker(2, GPU=1), worker(2))
+async def test_a_worker_stays_when_work_comes_that_fits_nowhere_else(client, scheduler, a, b):
+    first = client.submit(work, 1, held=True, workers=[a.address])
+    await placed(scheduler, a)
+    drain(scheduler, a)
+    assert await client.submit(work, 2, resources={"GPU": 1}, pure=False) == 2
+    assert not states(scheduler)
+    GO.set()
+    await first
+
+
+@sized(worker(2, GPU=1), worker(2, GPU=1), worker(2))
+async def test_of_two_that_leave_one_is_enough_for_work_that_fits_nowhere_else(client, scheduler, a, b, c):
+    held = [client.submit(work, one.name, held=True, workers=[one.address]) for one in (a, b)]
+    await placed(scheduler, a)
+    await placed(scheduler, b)
+    drain(scheduler, a, b)
+    assert await client.submit(work, 2, resources={"GPU": 1}, pure=False) == 2
+    assert len(states(scheduler)) == 1
+    GO.set()
+    await wait(held)
+    await until(lambda: len(scheduler.workers) == 2)
+
+
+@sized(worker(2), worker(2))
+async def test_data_that_is_on_its_way_when_a_worker_is_to_leave_is_not_lost(client, scheduler, a, b):
+    arrived, let_in = asyncio.Event(), asyncio.Event()
+    stock = a.handlers["update_data"]
+
+    async def slowly(**told):
+        arrived.set()
+        await let_in.wait()
+        return stock(**told)
+
+    a.handlers["update_data"] = slowly
+    scattered = asyncio.ensure_future(client.scatter(b"x" * 1000, workers=[a.address], hash=False))
+    await arrived.wait()
+    drain(scheduler, a)
+    await until(lambda: list(states(scheduler).values()) == ["moving"])
+    plugin(scheduler).drains.tick()
+    assert list(states(scheduler).values()) == ["moving"]
+    let_in.set()
+    future = await scattered
+    await until(lambda: a.address not in scheduler.workers)
+    assert await future == b"x" * 1000
+
+
+@sized(worker(2), worker(2))
+async def test_one_that_somebody_else_retires_is_not_given_tasks_again(client, scheduler, a, b):
+    held = client.submit(work, 1, held=True, workers=[a.address])
+    await placed(scheduler, a)
+    scheduler.handle_worker_status_change(Status.closing_gracefully, a.address, "somebody else")
+    drain(scheduler, a)
+    plugin(scheduler).drains.cancel(names(scheduler, a), "demand returned")
+    assert scheduler.workers[a.address].status == Status.closing_gracefully
+    GO.set()
+    await held
+
+
+@sized(worker(2), worker(2))
+async def test_what_a_person_wants_no_plan_takes_back(client, scheduler, a, b):
+    held = client.submit(work, 1, held=True, workers=[a.address])
+    await placed(scheduler, a)
+    drain(scheduler, a, origin="person")
+    drains = plugin(scheduler).drains
+    assert drains.cancel(names(scheduler, a), "demand returned") == []
+    assert drains.cancel(names(scheduler, a), "a person", origin="person") == names(scheduler, a)
+    GO.set()
+    await held
+
+
+# ---------------------------------------------------------------------------------------- notice
+@sized(worker(2), worker(2), config={**DEMANDS, "distributed.scheduler.active-memory-manager.start": False})
+async def test_with_notice_copies_are_made_and_kept_while_tasks_run_that_use_the_results(client, scheduler, a, b):
+    anywhere = {"workers": [a.address], "allow_other_workers": True}
+    result = client.submit(work, 1, **anywhere)
+    await wait(result)
+    user = client.submit(work, result, held=True, **anywhere)
+    await placed(scheduler, a)
+    assert plugin(scheduler).drains.leave(a.address, 60.0)
+    copied = scheduler.tasks[result.key]
+    await until(lambda: len(copied.who_has) == 2)
+    scheduler.extensions["amm"].run_once()  # stock Dask would drop the copy: a task on the first one uses it
+    assert len(copied.who_has) == 2
+    GO.set()
+    await until(lambda: a.address not in scheduler.workers)
+    assert await client.gather([result, user]) == [1, 1]
+    assert BEGUN == [1, 1]
+    await until(lambda: not plugin(scheduler)._hands.spared("notice"))
+
+
+@sized(worker(2), worker(2))
+async def test_one_that_leaves_already_may_be_given_notice(client, scheduler, a, b):
+    again = client.submit(work, 1, held=True, retries=1, workers=[a.address], allow_other_workers=True)
+    await placed(scheduler, a)
+    drain(scheduler, a)
+    assert plugin(scheduler).drains.leave(a.address, 0.5)
+    assert plugin(scheduler).drains.cancel(names(scheduler, a), "demand returned") == []
+    await until(lambda: a.address not in scheduler.workers)
+    GO.set()
+    assert await again == 1
+    assert not plugin(scheduler).drains.leave("tcp://nobody:1", 1.0)
 
 
 def parent():

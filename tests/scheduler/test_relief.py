@@ -72,8 +72,8 @@ async def test_what_a_dead_worker_had_copied_is_copied_again(client, scheduler, 
 async def test_what_is_forgotten_is_not_kept(client, scheduler, a, b):
     plugin(scheduler)._relief.alarm()
     small = client.map(abs, range(10))
-    await until(lambda: len(plugin(scheduler)._hands.kept_twice) == 10)
+    await until(lambda: len(plugin(scheduler)._hands.spared("relief")) == 10)
     for future in small:
         future.release()
     await until(lambda: not scheduler.tasks)
-    assert not plugin(scheduler)._hands.kept_twice
+    assert not plugin(scheduler)._hands.spared("relief")
