@@ -37,7 +37,8 @@ test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_
 	$(BIN)/python tests/distributed/run.py
 
 soak: .venv/.test            ## the long forms of the tests of faults; hours
-	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 $(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py \
+	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 SUPREME_SCALE_EVENTS=1000 \
+		$(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py tests/scheduler/test_scale_events.py \
 		-m "slow or not slow" --timeout 12000
 
 test-s3:                     ## blobs on S3, served on loopback; apart, for botocore wants an older dateutil than ours

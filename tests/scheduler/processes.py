@@ -1,9 +1,10 @@
 """Schedulers and workers that are processes of their own, started as users start them."""
 
 import os
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 LOCAL = ("--host", "127.0.0.1")
 
@@ -35,7 +36,8 @@ class Processes:
 
     def end(self):
         for process in self._started:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the workers of a nanny
             process.wait(20)
 
 
