@@ -17,7 +17,6 @@ from supreme_dask.testing import Proxy
 from tests.scheduler.clusters import PRELOAD, plugin, until
 
 ROOT = Path(__file__).parents[2]
-LOG = "worker.log"
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Cluster:
         command += ["--preload", *PRELOAD, "--local-directory", str(self.directory), *options]
         with (self.directory / f"{name}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+                *command, cwd=ROOT, env=_environment(), stdout=log, stderr=log, start_new_session=True
             )
         self._stack.push_async_callback(_end, process)
         await until(lambda: name in self.names(), seconds=60)
@@ -94,7 +93,7 @@ def linked(config=None):
             asyncio.run(story(tmp_path))
 
         async def story(tmp_path):
-            async with _running(tmp_path, config or {}) as cluster:
+            async with running(tmp_path, config or {}) as cluster:
                 await test(cluster)
 
         del run.__wrapped__  # pytest would ask for what the test takes
@@ -112,7 +111,8 @@ def work(number, directory, seconds):
 
 
 @asynccontextmanager
-async def _running(directory, config):
+async def running(directory, config):
+    """Run a scheduler with these settings; its workers get them too."""
     settings = {"distributed.scheduler.preload": PRELOAD, "supreme.demands": {"work": {"memory": "1 MiB"}}}
     with dask.config.set({**settings, **config}):
         async with (
@@ -121,6 +121,10 @@ async def _running(directory, config):
         ):
             yield Cluster(scheduler, stack, directory)
             assert plugin(scheduler).active
+
+
+def _environment():
+    return {**os.environ, "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(dask.config.global_config)}
 
 
 async def _end(process):
