@@ -20,7 +20,8 @@ from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_a
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
 
-_MANY = 100
+_MANY = 100  # tasks that wait for one result
+_LOOKS = 5  # results looked at for each that is wanted
 
 
 def task(ts: TaskState, declared: Resources | None) -> Task:
@@ -170,9 +171,10 @@ def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
 def movable(scheduler: Scheduler, address: str, most: int) -> list[Result]:
     """Return results that one worker holds alone, and that may be somewhere else as well: at most so many.
 
-    Nobody reads them now, and no user has said where they are to be.
+    Nobody reads them now, and no user has said where they are to be. Of very many, only the oldest are looked at.
     """
-    found = (ts for ts in scheduler.workers[address].has_what if _is_movable(ts))
+    oldest = islice(scheduler.workers[address].has_what, _LOOKS * most)
+    found = (ts for ts in oldest if _is_movable(ts))
     return [Result(ts.key, ts.get_nbytes(), address) for ts in islice(found, most)]
 
 

@@ -23,12 +23,14 @@ from supreme_dask.scheduler.act import Hands
 
 log = logging.getLogger(__name__)
 
-_EVERY = 0.2  # seconds between two looks
+_EVERY = 0.2  # seconds between two looks while results are on their way
+_SELDOM = 1.0  # and while none are
 _WATCH = 30.0  # seconds after a worker came or went in which results are spread; what was lost is computed first
 _OVERDUE = 30.0  # seconds after which a move is given up; Dask drops the copy that is too many
 _UNEVEN = 0.2  # part of its share that a worker must be off before anything is moved
 _EVEN = 0.1  # and that it may be off afterwards
-_MOST = 2000  # results of one worker that are looked at at once
+_AT_ONCE = 5  # of the fullest workers
+_MOST = 1000  # results of one of them
 
 
 class Rebalancing:
@@ -60,10 +62,10 @@ class Rebalancing:
         """Move some more, if there is anything to be moved."""
         if self._budget is None or now < self._next or (now > self._until and not self._under_way):
             return
-        self._next = now + _EVERY
         self._finish(now)
         if now <= self._until:
             self._begin(now, self._budget)
+        self._next = now + (_EVERY if self._under_way else _SELDOM)
 
     def _finish(self, now: float) -> None:
         copied, ended = [], []
@@ -83,7 +85,7 @@ class Rebalancing:
         full = rebalancing.full(places, _EVEN if self._is_moving else _UNEVEN)
         if self._is_moving and not full and not self._under_way:
             self._note(len(places), moving=False)
-        results = [one for address in full for one in self._movable(address)]
+        results = [one for address in full[:_AT_ONCE] for one in self._movable(address)]
         found = rebalancing.moves(results, places, budget - sum(move.size for move, _ in self._under_way.values()))
         if found and not self._is_moving:
             self._note(len(places), moving=True)

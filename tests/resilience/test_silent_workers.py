@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import time
 
 import pytest
 
@@ -18,6 +19,18 @@ def hold_everything(number, directory, seconds):
     """Hold Python's lock, so that nothing else runs in this process: no heartbeat, no answer."""
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))
     return work(number, directory, 0)
+
+
+async def freeze_the_worker(cluster, worker, client):
+    os.kill((await client.run(os.getpid))[cluster.address(worker)], signal.SIGSTOP)
+
+
+async def freeze_the_host(cluster, worker, client):
+    worker.signal(signal.SIGSTOP)
+
+
+async def cut_the_link(cluster, worker, client):
+    worker.link.cut()
 
 
 def start(cluster, client, function=work, seconds=0.2, **options):
@@ -84,3 +97,17 @@ async def test_who_wants_to_wait_for_silent_workers_does(cluster):
     client = (await cluster.client()).client
     assert await client.submit(abs, -1) == 1
     assert plugin(cluster.scheduler).active
+
+
+@pytest.mark.slow
+@linked()
+async def test_as_it_is_set_a_lost_worker_is_noticed_within_30_seconds(cluster):
+    client = (await cluster.client()).client
+    for loss in (freeze_the_worker, freeze_the_host, cut_the_link):
+        name = loss.__name__
+        one = await cluster.worker(name)
+        await loss(cluster, one, client)
+        begin = time.monotonic()
+        await until(lambda name=name: name not in cluster.names(), seconds=30)
+        print(f"{name}: noticed after {time.monotonic() - begin:.1f} s")
+        one.signal(signal.SIGKILL)

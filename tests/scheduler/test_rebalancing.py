@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from operator import itemgetter
 from time import monotonic
 
 import pytest
@@ -155,5 +156,5 @@ async def test_processes_that_are_replaced_end_up_even(client, scheduler, *repla
     await until(lambda: even(scheduler) and calm(scheduler))
     found = [one // MiB for one in stored(scheduler)]
     print(f"even {monotonic() - begin:.1f} s after the last one had left: {found} MiB")
-    assert [one[0] for one in await client.gather(futures)] == list(range(100))
+    assert await client.gather(client.map(itemgetter(0), futures)) == list(range(100))
     await asyncio.gather(*(one.close() for one in new))
