@@ -47,3 +47,4 @@ class Matrix:
         yield "|---" * (len(HEADER) + 1) + "|"
         for fault, row in self._rows.items():
             yield f"| {fault} | " + " | ".join(map(str, row.cells())) + " |"
+        yield "Where no majority is left, or everything is cut, the gap is as long as the fault."
