@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.config
 from distributed import Scheduler, Worker
 
+from supreme_dask.scheduler.exchange import Exchange
 from supreme_dask.scheduler.journal import DrainJournal
 from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.scheduler.recording import Recorder
@@ -34,6 +35,7 @@ async def register(server: object) -> None:
         server.add_plugin(SchedulerRegistration(store, system, labels=labels), idempotent=True)
         server.add_plugin(Recorder(store, system), idempotent=True)
         server.add_plugin(DrainJournal(store, system), idempotent=True)
+        server.add_plugin(Exchange(store, system), idempotent=True)
         server.add_plugin(WarmStart(store, system), idempotent=True)
     elif isinstance(server, Worker):
         await server.plugin_add(WorkerRegistration(store, system, labels=labels), catch_errors=False)

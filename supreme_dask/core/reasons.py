@@ -276,6 +276,23 @@ def blocked(reason: str) -> str:
     return f"more are wanted and cannot be had: {reason}"
 
 
+def scaled(group: str, workers: int, reason: str, victims: int = 0) -> str:
+    """Say how many workers a group should have.
+
+    Examples
+    --------
+    >>> scaled("small", 5, "2 tasks wait")
+    'small should have 5 workers: 2 tasks wait'
+    >>> scaled("small", 1, "idle for 10 s", victims=2)
+    'small should have 1 worker, and 2 leave: idle for 10 s'
+    """
+    leave = f", and {victims} leave{'s' if victims == 1 else ''}" if victims else ""
+    return f"{group} should have {_counted(workers, 'worker')}{leave}: {reason}"
+
+
+DEMAND_RETURNED = "it is needed again"
+
+
 def never_joined(group: str, count: int) -> str:
     """Say that workers were asked for and did not come.
 

@@ -122,6 +122,11 @@ class Drains:
         """Return how far each drain is, by the name of the worker."""
         return {leaving.drain.name: leaving.drain.state for leaving in self._drains.values()}
 
+    def returnable(self) -> set[str]:
+        """Return the names of those that a plan may have back."""
+        drains = (leaving.drain for leaving in self._drains.values())
+        return {drain.name for drain in drains if drain.origin == "plan" and drain.state != "leaving"}
+
     def keeps_closed(self, address: str) -> bool:
         """Tell whether a worker is on its way out, so that it takes no tasks though Dask lets it run."""
         leaving = self._drains.get(address)

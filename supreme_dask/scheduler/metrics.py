@@ -7,8 +7,8 @@ snapshot is taken in a few ten milliseconds, however many tasks and results ther
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from time import monotonic, time
 
 from distributed.scheduler import Scheduler, WorkerState
@@ -16,10 +16,12 @@ from distributed.scheduler import Scheduler, WorkerState
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import IDLE_AXIS, NETWORK_AXIS, THREADS_AXIS, UNLIMITED
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.resources import Resources
 from supreme_dask.core.rows import Row
 from supreme_dask.core.snapshot import GroupView, Snapshot, Usage, WaitingView, Windows, WorkerView
 from supreme_dask.core.windows import Means
 from supreme_dask.scheduler import observe
+from supreme_dask.scheduler.draining import Drains
 
 _RESULTS_LOOKED_AT = 10_000  # per snapshot, over all workers
 _EVERY = 1.0  # s between two samples of groups
@@ -31,28 +33,35 @@ class SystemMetricsMonitor:
 
     Parameters
     ----------
-    leaving
-        Whether the worker at an address is on its way out.
+    drains
+        Workers on their way out.
     groups
         The worker groups, with who is on the way there.
     group_of
         The group of the worker of a name; empty if it belongs to none.
+
+    Attributes
+    ----------
+    bound : dict
+        Names of workers that could not leave when they were asked to, and until when nobody asks again.
     """
 
     def __init__(
         self,
         scheduler: Scheduler,
         admission: Admission,
-        leaving: Callable[[str], bool],
+        drains: Drains,
         groups: Callable[[], Sequence[GroupView]],
         group_of: Callable[[str], str],
     ) -> None:
         self._scheduler = scheduler
         self._admission = admission
-        self._leaving = leaving
+        self._drains = drains
         self._groups = groups
         self._group_of = group_of
+        self.bound: dict[str, float] = {}
         self._watched: dict[str, _Watched] = {}
+        self._rooms: dict[str, Resources] = {}
         self._means: dict[str, Means] = {}
         self._windows: dict[str, Windows] = {}
         self._looked = 0.0
@@ -65,34 +74,49 @@ class SystemMetricsMonitor:
         taken = self._admission.snapshot(now)
         groups = self._groups()
         self._look(now, taken, groups)
-        pinned = observe.pinned(self._scheduler)
-        looked_at = _RESULTS_LOOKED_AT // max(len(taken.workers), 1) + 1
         wall = time()
+        self.bound = {name: until for name, until in self.bound.items() if until > now}
+        look = _Look(
+            wall,
+            observe.pinned(self._scheduler),
+            self._drains.states().keys(),
+            self._drains.returnable(),
+            _RESULTS_LOOKED_AT // max(len(taken.workers), 1) + 1,
+        )
+        workers = tuple(self._worker(view, look) for view in taken.workers)
+        self._rooms.update((view.group, view.capacity) for view in workers if view.group)
         return replace(
             taken,
-            workers=tuple(self._worker(view, wall, pinned, looked_at) for view in taken.workers),
-            groups=tuple(replace(view, usage=self._of_group(view.group.name)) for view in groups),
-            now=now,
+            workers=workers,
+            groups=tuple(self._group(view, workers) for view in groups),
             wall=wall,
             spent=self._spent,
             usage=self._of_group(_ALL),
         )
 
-    def _worker(self, view: WorkerView, wall: float, pinned: set[str], looked_at: int) -> WorkerView:
+    def _worker(self, view: WorkerView, look: _Look) -> WorkerView:
         address = view.address
         ws, watched = self._scheduler.workers[address], self._watched[address]
         row = self._admission.ledger.rows[address]
+        draining = watched.name in look.draining
         return replace(
             view,
             name=watched.name,
             group=watched.group,
-            draining=self._leaving(address),
-            elapsed=observe.elapsed(ws, wall),
-            unique=observe.held_alone(ws, looked_at),
-            pinned=address in pinned,
+            draining=draining,
+            leaving=draining and watched.name not in look.returnable,
+            elapsed=observe.elapsed(ws, look.wall) if ws.executing else 0.0,
+            unique=observe.held_alone(ws, look.results) if ws.has_what else 0,
+            pinned=address in look.pinned or watched.name in self.bound,
             idle_since=None if row.tasks else max(row.progress, watched.joined),
             usage=watched.windows,
         )
+
+    def _group(self, view: GroupView, workers: Sequence[WorkerView]) -> GroupView:
+        """Add what a group uses, and what its workers had for tasks when there were some."""
+        name = view.group.name
+        there = any(worker.group == name for worker in workers)
+        return replace(view, room=None if there else self._rooms.get(name), usage=self._of_group(name))
 
     # ----------------------------------------------------------------------------------- usage
     def _look(self, now: float, taken: Snapshot, groups: Sequence[GroupView]) -> None:
@@ -133,6 +157,17 @@ class SystemMetricsMonitor:
 
     def _of_group(self, name: str) -> Windows:
         return self._windows.get(name, _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is the same for all workers of a snapshot."""
+
+    wall: float
+    pinned: Set[str]
+    draining: Set[str]
+    returnable: Set[str]
+    results: int
 
 
 class _Watched:

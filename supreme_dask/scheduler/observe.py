@@ -205,6 +205,11 @@ def address_of(scheduler: Scheduler, name: str) -> str | None:
     return next((address for address, ws in scheduler.workers.items() if str(ws.name) == str(name)), None)
 
 
+def names(scheduler: Scheduler) -> set[str]:
+    """Return the names of all workers."""
+    return {str(ws.name) for ws in scheduler.workers.values()}
+
+
 def pinned(scheduler: Scheduler) -> set[str]:
     """Return the workers that cannot leave without a loss, all that `immovable` has a reason for."""
     shuffles = getattr(scheduler.plugins.get("shuffle"), "active_shuffles", {})

@@ -26,7 +26,7 @@ from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.rows import Reservation
 from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.scheduler import observe, recording, takeover
+from supreme_dask.scheduler import exchange, observe, recording, takeover
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
@@ -37,6 +37,7 @@ from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.scheduler.rebalancing import Rebalancing
 from supreme_dask.scheduler.relief import Relief
+from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.scheduler.silence import SilenceWatch
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
@@ -64,6 +65,8 @@ class SupremePlugin(SchedulerPlugin):
         Queues and ledger.
     drains : Drains
         Workers on their way out.
+    scaling : ScalabilityEngine
+        How many workers there should be.
     """
 
     name = "supreme"
@@ -86,6 +89,7 @@ class SupremePlugin(SchedulerPlugin):
         self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
         self._silence = SilenceWatch(scheduler, self._hands, config.seconds("silence") or None)
         self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
+        self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
         self._fill_planned = False
@@ -108,6 +112,7 @@ class SupremePlugin(SchedulerPlugin):
         self.active = True
         log.info("supreme-dask places the tasks of this scheduler")
         self._take_stock()
+        exchange.attach(scheduler, self.scaling)
 
     async def _send_plugins(self, scheduler: Scheduler) -> None:
         for plugin in (MeterPlugin(), WorkerNotice()):
@@ -121,6 +126,7 @@ class SupremePlugin(SchedulerPlugin):
         if self.active:
             self._pulse.stop()
             self._silence.end()
+            self.scaling.end()
 
     def retreat(self, error: BaseException) -> None:
         """Leave placement to plain Dask, because something here failed."""
@@ -136,6 +142,7 @@ class SupremePlugin(SchedulerPlugin):
         self.active = False
         self._pulse.stop()
         self._silence.end()
+        self.scaling.end()
         self._hands.uninstall()
 
     def _hand_over(self) -> None:
@@ -209,6 +216,8 @@ class SupremePlugin(SchedulerPlugin):
             self.admission.close_worker(address)
         if self.admission.ledger.gained:
             self._fill_soon()
+        if self.scaling.wanted:
+            self.scaling.held()
         return None
 
     def _place_actor(self, ts: TaskState, declared: Resources | None) -> WorkerState | None:
@@ -310,6 +319,8 @@ class SupremePlugin(SchedulerPlugin):
         **_: Any,
     ) -> None:
         """Read what new tasks declare, before any of them moves."""
+        if self.scaling.wanted:
+            self.scaling.graph_came()
         for key in annotations.get("resources", ()):
             self._read_demand(scheduler.tasks[key])
 
@@ -338,6 +349,7 @@ class SupremePlugin(SchedulerPlugin):
         self._memory.join(scheduler.workers[worker])
         self.drains.joined(worker)
         self._rebalancing.disturbed(monotonic())
+        self.scaling.joined(worker)
 
     @safely
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:  # noqa: ARG002
@@ -347,6 +359,7 @@ class SupremePlugin(SchedulerPlugin):
         self._memory.leave(worker)
         self._relief.gone(worker)
         self._rebalancing.disturbed(monotonic())
+        self.scaling.wake()
         self._fill_soon()
 
     def valid_workers_downscaling(self, scheduler: Scheduler, workers: list[WorkerState]) -> list[WorkerState]:

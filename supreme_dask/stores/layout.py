@@ -9,6 +9,8 @@ All keys of a system begin with its name, so that transactions over them stay in
     systems/<system>/epoch                             of its newest scheduler
     systems/<system>/decisions/<number>                batches of the history
     systems/<system>/profiles/<type>                   what was learned of a task type
+    systems/<system>/plan                              how many workers there should be, and who may be removed
+    systems/<system>/progress/<controller>             how far a controller is with that
     systems/<system>/drains/<name>                     how far a worker is that leaves
     systems/<system>/blobs/<name>                      pointers to large things
 """
@@ -45,6 +47,11 @@ def prefix(system: str, room: str) -> str:
 def epoch_key(system: str) -> str:
     """Return the key that counts the schedulers of a system."""
     return f"{SYSTEMS}{check_name(system)}/epoch"
+
+
+def plan_key(system: str) -> str:
+    """Return the key of the plan of a system."""
+    return f"{SYSTEMS}{check_name(system)}/plan"
 
 
 def pack(value: Mapping[str, Any]) -> bytes:

@@ -160,6 +160,20 @@ def policy(content: Mapping[str, Any]) -> Policy:
     return read_policy(content, partial(extensions.find, "policies"))
 
 
+def groups(content: Mapping[str, Any]) -> list[WorkerGroup]:
+    """Return the worker groups that a document describes.
+
+    Raises
+    ------
+    DocumentError
+        With the path of each offence, and its reason.
+    """
+    problems = _problems("groups", content)
+    if problems:
+        raise DocumentError("groups", problems)
+    return [WorkerGroup(str(name), **fields) for name, fields in content.items()]
+
+
 def _problems(kind: str, content: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the form, or else with what only our own types can tell."""
     problems = _offences(kind, content)

@@ -29,7 +29,7 @@ def monitor(scheduler, *groups):
     return SystemMetricsMonitor(
         scheduler,
         ours.admission,
-        ours.drains.keeps_closed,
+        ours.drains,
         lambda: [GroupView(group) for group in groups],
         lambda name: group_of(name, names),
     )
@@ -85,7 +85,7 @@ async def test_it_tells_who_leaves_and_who_cannot(client, scheduler):
         plugin(scheduler).drains.drain(["small-1"], reason="a test")
         first, second = monitor(scheduler, SMALL).snapshot().workers
         assert (first.pinned, first.draining) == (True, False)
-        assert (second.pinned, second.draining) == (False, True)
+        assert (second.pinned, second.draining, second.leaving) == (False, True, False)
         GO.set()
         await future
 

@@ -1,0 +1,319 @@
+"""Decides how many workers of each group there should be, and sees to it.
+
+A decision is made soon after something happened, and at least every second, for rules that depend on time. What
+happens meanwhile waits for the next one, so that deciding takes a small part of the scheduler's time at most. Whoever
+makes workers gets the plan and says how far he is. Those that are to leave are drained here, and only then named as
+removable. If a policy fails, everything stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from time import monotonic, perf_counter
+from typing import Any
+
+from distributed.scheduler import Scheduler
+
+from supreme_dask import config
+from supreme_dask.core import reasons
+from supreme_dask.core.admission import Admission
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.launching import Launches
+from supreme_dask.core.plans import Plan, Progress, Target
+from supreme_dask.core.revisions import Content
+from supreme_dask.core.snapshot import GroupView, Snapshot
+from supreme_dask.scheduler import observe, recording
+from supreme_dask.scheduler.act import Hands
+from supreme_dask.scheduler.draining import Drains
+from supreme_dask.scheduler.metrics import SystemMetricsMonitor
+from supreme_dask.scheduler.rules import Rules
+
+log = logging.getLogger(__name__)
+
+_PAUSE = 0.05  # s between two decisions, at least
+_SHARE = 7  # times as long as the last one took, at least: an eighth of the scheduler's time
+_LAZY = 0.25  # s for what becomes ready one by one; a graph is decided on at once
+_BOUND = 30.0  # s for which a worker that could not leave is not asked again
+_MOST_SENTENCES = 1000
+
+
+class ScalabilityEngine:
+    """Scales the workers of one scheduler.
+
+    Parameters
+    ----------
+    scheduler, admission, drains, hands
+        Of the plugin that it belongs to.
+
+    Attributes
+    ----------
+    metrics_monitor : SystemMetricsMonitor
+        Takes the snapshots on which it decides.
+    plan : Plan
+        The plan in force.
+    wanted : bool
+        Whether there are groups to scale, and somebody who carries plans out.
+    """
+
+    def __init__(self, scheduler: Scheduler, admission: Admission, drains: Drains, hands: Hands) -> None:
+        self._scheduler = scheduler
+        self._drains = drains
+        self._hands = hands
+        self.rules = Rules(self._warn)
+        self.metrics_monitor = SystemMetricsMonitor(scheduler, admission, drains, self._views, self.rules.group_of)
+        self.plan = Plan(0, ())
+        self.wanted = False
+        self._every = config.seconds("scaling.interval") or 1.0
+        self._launches = Launches(config.seconds("scaling.launch-timeout") or 60.0)
+        self._publish: Callable[[Plan], None] | None = None
+        self._published: tuple[Any, ...] = ()
+        self._generation = 0
+        self._progress: dict[str, Progress] = {}
+        self._snapshot: Snapshot | None = None
+        self._removable: set[str] = set()
+        self._begun: set[str] = set()
+        self._said: set[str] = set()
+        self._planned: asyncio.TimerHandle | None = None
+        self._rested = 0.0  # when the next decision may be made, on the clock of the event loop
+        self._graph_came = False
+        self._close = drains.on_removable
+        drains.on_removable = self._drained
+        self.rules.read_config()
+
+    @property
+    def scaling_policies(self) -> Mapping[str, Any]:
+        """The policy in force: rules by name."""
+        return self.rules.policy
+
+    # ------------------------------------------------------------------------- begin and end
+    def begin(
+        self,
+        publish: Callable[[Plan], None],
+        *,
+        policy: Mapping[str, Any] | None = None,
+        groups: Sequence[WorkerGroup] | None = None,
+    ) -> None:
+        """Scale from now on.
+
+        Parameters
+        ----------
+        publish
+            Called with each new plan, on the scheduler's event loop; it must not block.
+        policy, groups
+            What is in force whatever config or store say; None to leave that to them.
+
+        Raises
+        ------
+        PolicyError
+            With the path of each offence, and its reason.
+        """
+        self.rules.fix(policy, groups)
+        self._publish = publish
+        self._published = ()
+        self._reconsider()
+
+    def take_document(self, document: str, content: Content) -> None:
+        """Take a revision of a document of the store; None if it was removed."""
+        self.rules.take_document(document, content, self.plan)
+        self._reconsider()
+
+    def _reconsider(self) -> None:
+        self.wanted = bool(self.rules.groups) and self._publish is not None
+        self.wake()
+
+    def end(self) -> None:
+        """Decide no more."""
+        self.wanted = False
+        if self._planned is not None:
+            self._planned.cancel()
+            self._planned = None
+
+    # -------------------------------------------------------------------------------- events
+    def wake(self, within: float = 0.0) -> None:
+        """Decide soon: something happened. Only for the thread of the scheduler's event loop."""
+        if not self.wanted:
+            return
+        loop = asyncio.get_running_loop()
+        when = max(loop.time() + within, self._rested)
+        if self._planned is not None:
+            if self._planned.when() <= when:
+                return
+            self._planned.cancel()
+        self._planned = loop.call_at(when, self._decide)
+
+    def graph_came(self) -> None:
+        """Note that what is held next belongs to a graph, which arrives at once."""
+        self._graph_came = True
+
+    def held(self) -> None:
+        """Note that a task waits."""
+        if self._graph_came:
+            self._graph_came = False
+            self.wake()
+        elif self._planned is None:
+            self.wake(_LAZY)
+
+    def joined(self, address: str) -> None:
+        """Note a worker that came, before it is given tasks."""
+        if not self.wanted:
+            return
+        name = str(self._scheduler.workers[address].name)
+        group = self.rules.group_of(name)
+        if name in self._removable or name in self._launches.abandoned:
+            self._drains.leave(address, 0.0)  # whoever made it removes it at any moment
+        elif group:
+            self._launches.joined(group, name)
+        self.wake()
+
+    def report(self, *progress: Progress) -> None:
+        """Take in how far those are who carry plans out."""
+        self._progress.update({one.controller: one for one in progress})
+        self._take_in(progress)
+
+    def report_all(self, progress: Mapping[str, Progress]) -> None:
+        """Take in how far all are; who is not named is gone."""
+        changed = [one for name, one in progress.items() if self._progress.get(name) != one]
+        self._progress = dict(progress)
+        self._take_in(changed)
+
+    def _take_in(self, progress: Sequence[Progress]) -> None:
+        if not self.wanted:
+            return
+        now = monotonic()
+        for one in progress:
+            for group, reason in one.blocked.items():
+                if group in self.rules.groups and self._launches.refuse(group, reason, now):
+                    self._say(f"{group}: {reason}")
+        for sentence in self._launches.report(self._existing(), self._names(), self.rules.groups, now):
+            self._say(sentence)
+        self.wake()
+
+    def _drained(self, name: str) -> None:
+        """Say that a worker may be removed; close it if nobody would do that."""
+        if self.wanted and self.rules.group_of(name):
+            self._removable.add(name)
+            self.wake()
+        else:
+            self._close(name)
+
+    # ----------------------------------------------------------------------------- decisions
+    def _decide(self) -> None:
+        self._planned = None
+        begun = perf_counter()
+        try:
+            self.execute_scaling_action(self.evaluate_scaling())
+        except Exception as error:  # whatever it is, the workers that are there go on
+            self._say(f"scaling failed, and everything stays as it is: {error!r}")
+            log.debug("Scaling failed", exc_info=True)
+        took = perf_counter() - begun
+        self._rested = asyncio.get_running_loop().time() + max(_PAUSE, _SHARE * took)
+        self.wake(self._every)
+
+    def evaluate_scaling(self) -> Plan:
+        """Return what should be, by the policy in force."""
+        now = monotonic()
+        for sentence in self._launches.expire(now):
+            self._say(sentence)
+        self._snapshot = self.metrics_monitor.snapshot()
+        while True:
+            try:
+                return self.rules.scaling.plan(self._snapshot)
+            except Exception as error:  # noqa: BLE001  (a policy may be anybody's)
+                if not self.rules.fall_back(error, self.plan):
+                    self._say(f"the policy failed, and everything stays as it is: {error!r}")
+                    return self.plan
+
+    def execute_scaling_action(self, plan: Plan) -> None:
+        """Begin to make a plan true, and publish it to those who make workers."""
+        snapshot = self._snapshot or self.metrics_monitor.snapshot()
+        before = {target.group: target for target in self.plan.targets}
+        for target in plan.targets:
+            if target != before.get(target.group):
+                self._tell(target)
+        for sentence in plan.unmet:
+            self._say(sentence)
+        self._ask_for(plan, snapshot)
+        self._let_go(plan)
+        self._send(plan)
+
+    def _ask_for(self, plan: Plan, snapshot: Snapshot) -> None:
+        """Expect as many workers as are missing."""
+        now = monotonic()
+        leaving = {name for target in plan.targets for name in target.victims}
+        there = [one.group for one in snapshot.workers if one.name not in leaving and not one.draining]
+        for target in plan.targets:
+            group = self.rules.groups.get(target.group)
+            if group is not None:
+                self._launches.want(group, target.workers - there.count(target.group), now)
+
+    def _let_go(self, plan: Plan) -> None:
+        """Let workers leave that the plan names, and keep those that it names no more."""
+        states = self._drains.states()
+        named = {name: target.reason for target in plan.targets for name in target.victims}
+        back = {name for name in self._drains.returnable() - named.keys() if self.rules.group_of(name)}
+        if back:
+            self._drains.cancel(back, reasons.DEMAND_RETURNED)
+        kept = (self._begun & named.keys()) - states.keys()
+        self._bind(kept)
+        self._begun &= states.keys() - back
+        for name, reason in named.items():
+            if name not in states and name not in kept:
+                self._begin(name, reason)
+
+    def _begin(self, name: str, reason: str) -> None:
+        refused = self._drains.drain([name], reason=reason)
+        if refused:
+            log.debug("Worker %s stays: %s", name, refused[name])
+            self._bind(refused)
+        else:
+            self._begun.add(name)
+
+    def _bind(self, names: Iterable[str]) -> None:
+        """Let those alone for a while that were to leave and were kept, because something binds them."""
+        self.metrics_monitor.bound.update(dict.fromkeys(names, monotonic() + _BOUND))
+
+    def _send(self, plan: Plan) -> None:
+        existing = self._existing().keys() | self._names()
+        self._removable &= existing
+        removable = tuple(sorted(self._removable | (self._launches.abandoned & existing)))
+        content = (plan.targets, plan.unmet, removable)
+        if self._publish is not None and content != self._published:
+            self._generation += 1
+            self.plan = replace(plan, generation=self._generation, removable=removable)
+            self._publish(self.plan)
+            self._published = content
+
+    # --------------------------------------------------------------------------------- values
+    def _views(self) -> list[GroupView]:
+        now = monotonic()
+        return [
+            GroupView(group, launching=self._launches.of(name), blocked=self._launches.blocked(name, now))
+            for name, group in self.rules.groups.items()
+        ]
+
+    def _existing(self) -> dict[str, str]:
+        return {name: group for one in self._progress.values() for name, group in one.workers.items()}
+
+    def _names(self) -> set[str]:
+        return observe.names(self._scheduler)
+
+    # --------------------------------------------------------------------------------- saying
+    def _tell(self, target: Target) -> None:
+        sentence = reasons.scaled(target.group, target.workers, target.reason, len(target.victims))
+        log.info("%s", sentence)
+        values = {"group": target.group, "workers": target.workers, "victims": list(target.victims)}
+        recording.record(self._scheduler, "scale", sentence, **values)
+
+    def _warn(self, sentence: str) -> None:
+        log.warning("%s", sentence)
+        recording.record(self._scheduler, "scaling", sentence)
+
+    def _say(self, sentence: str) -> None:
+        """Warn clients, of each thing once."""
+        if sentence not in self._said and len(self._said) < _MOST_SENTENCES:
+            self._said.add(sentence)
+            self._hands.warn(sentence)
+            recording.record(self._scheduler, "scaling", sentence)
