@@ -248,7 +248,8 @@ class Admission:
 
     def _admit(self, key: Key, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
         if shape.probing:
-            self.kinds[shape.type].probes[key] = now
+            if not shape.alone:
+                self.kinds[shape.type].probes[key] = now
             need = _everything(shape, row)
         else:
             need = placement.with_inputs(shape.rest if shape.short else shape.need, inputs, row)
@@ -286,4 +287,5 @@ class Admission:
 
 def _everything(shape: Shape, row: Row) -> Need:
     everything = 0 if row.unlimited else max(row.free[MEMORY_AXIS], 0)
-    return tuple(sorted([*(part for part in shape.need if part[0] != IDLE_AXIS), (MEMORY_AXIS, everything)]))
+    rest = {axis: amount for axis, amount in shape.need if axis != IDLE_AXIS}
+    return tuple(sorted({**rest, MEMORY_AXIS: everything}.items()))

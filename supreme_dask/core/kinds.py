@@ -18,7 +18,7 @@ _SMALL_INPUTS = 1 << 20
 _MANY_SHAPES = 1024
 _NOTHING = Resources()
 
-ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int]
+ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int, bool]
 
 
 class Kind:
@@ -60,7 +60,7 @@ class Kinds:
         """Return the shape that a task belongs to."""
         downstream = task.inputs is not None
         size = _size_class(task.inputs.size) if task.inputs is not None else -1
-        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, size)
+        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, size, task.alone)
         kind = self[task.type]
         shape = kind.shapes.get(key)
         if shape is None:
@@ -99,7 +99,7 @@ class Kinds:
     def may_start(self, shape: Shape) -> bool:
         """Tell whether one more task of a shape may run, as far as its type is concerned: few probe at once."""
         kind = self[shape.type]
-        return not shape.probing or len(kind.probes) < kind.quota
+        return not shape.probing or shape.alone or len(kind.probes) < kind.quota
 
     def depth(self, shape: Shape) -> int:
         """Return how many short tasks of a shape may be on a worker, per thread."""
@@ -150,12 +150,11 @@ class Kinds:
         memory = demand.get(MEMORY)
         if memory is None:
             memory = self._learned_memory(kind, shape)
-        if memory is None:
-            need = [*self._ledger.need(demand), (IDLE_AXIS, 1)]
-        else:
-            need = [*self._ledger.need({**demand, MEMORY: memory})]
-        shape.set_need(tuple(sorted(need)))
-        shape.short = kind.short and memory is not None and demand[CPU] <= CORE
+        if memory is not None:
+            demand[MEMORY] = memory
+        idle = [(IDLE_AXIS, 1)] if memory is None or shape.alone else []
+        shape.set_need(tuple(sorted([*self._ledger.need(demand), *idle])))
+        shape.short = kind.short and not idle and demand[CPU] <= CORE
         shape.duration = profile.duration or _UNKNOWN_DURATION
         shape.rank = self._share(shape) * shape.duration
 

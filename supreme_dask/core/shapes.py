@@ -78,6 +78,8 @@ class Task:
         Where it may run.
     inputs : Inputs or None
         Its dependencies; None for a task that has none.
+    alone : bool
+        Whether nothing may run beside it: it may be what its worker was killed for.
     """
 
     key: Key
@@ -86,6 +88,7 @@ class Task:
     declared: Resources | None = None
     restrictions: Restrictions | None = None
     inputs: Inputs | None = None
+    alone: bool = False
 
 
 class Waiting(NamedTuple):
@@ -110,6 +113,8 @@ class Shape:
         Whether some may wait on a worker behind those that run.
     probing : bool
         Whether it needs a worker on which nothing else runs, because its memory is not known.
+    alone : bool
+        Whether that is so though something is known: it needs a worker of at least that much.
     rank : float
         Dominant share × duration; higher goes first among tasks without dependencies.
     duration : float
@@ -125,6 +130,7 @@ class Shape:
         self.declared = task.declared
         self.restrictions = task.restrictions
         self.user_priority = task.priority[0]
+        self.alone = task.alone
         self.downstream = downstream
         self.size = size
         self.need: Need = ()

@@ -24,6 +24,13 @@ class Demands:
     ----------
     rules
         Demands by task prefix, for tasks that are not annotated.
+
+    Attributes
+    ----------
+    errors : dict of Key to Exception
+        What tasks fail with when they are to be placed the next time.
+    alone : set of Key
+        Tasks beside which nothing may run.
     """
 
     def __init__(self, rules: Mapping[str, Resources]) -> None:
@@ -31,6 +38,7 @@ class Demands:
         self._declared: dict[Key, Resources] = {}
         self._interned: dict[Resources, Resources] = {}
         self.errors: dict[Key, Exception] = {}
+        self.alone: set[Key] = set()
 
     def read(self, ts: TaskState) -> None:
         """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
@@ -64,6 +72,7 @@ class Demands:
     def forget(self, key: Key) -> None:
         """Drop what was declared for a task that is gone."""
         self._declared.pop(key, None)
+        self.alone.discard(key)
         self.errors.pop(key, None)
 
     def as_dask(self, key: Key, supply: Mapping[str, object]) -> dict[str, float]:

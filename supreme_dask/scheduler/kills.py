@@ -53,6 +53,7 @@ class MemoryKills:
         self._base = base
         self._tried: dict[Key, list[int]] = {}
         self._lost: dict[str, tuple[int, list[Suspect]]] = {}
+        self._largest = 0  # bytes for tasks of the largest worker ever seen; it may just be starting again
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a task that is gone."""
@@ -82,35 +83,30 @@ class MemoryKills:
             self._hands.release(observe.waiting(self._scheduler, [one.key for one in suspects]))
 
     def _judge(self, address: str, suspects: list[Suspect], capacity: int, used: int) -> None:
+        suspects = [one for one in suspects if one.key in self._scheduler.tasks]  # the rest was cancelled
         if not suspects:
             return
-        blamed = kills.culprit(suspects, capacity)
+        rows = self._admission.ledger.rows.values()
+        self._largest = max(self._largest, capacity, *(row.capacity[MEMORY_AXIS] for row in rows))
+        for one in suspects:
+            self._tried.setdefault(one.key, []).append(one.reserved)
+        blamed = kills.culprit(suspects)
         log.warning("%s", reasons.killed(address, len(suspects), None if blamed is None else str(blamed.key)))
         if blamed is None:
-            for one in suspects:
-                self._enlarge(one.key, kills.alone(capacity))
+            self._demands.alone.update(one.key for one in suspects)
         else:
-            self._blame(blamed, max(used, blamed.reserved), capacity)
+            self._blame(blamed, max(used, blamed.reserved))
 
-    def _blame(self, blamed: Suspect, peak: int, capacity: int) -> None:
+    def _blame(self, blamed: Suspect, peak: int) -> None:
         profile = self._admission.kinds[blamed.type].profile
-        tried = self._tried.setdefault(blamed.key, [])
-        tried.append(blamed.reserved)
-        rows = self._admission.ledger.rows.values()
-        capacities = [capacity, *(row.capacity[MEMORY_AXIS] for row in rows)]
-        size = kills.larger(blamed.reserved, profile.retry(peak), capacities)
+        size = kills.larger(blamed.reserved, profile.retry(peak), self._largest)
         wall = profile.duration or 1.0
         self._admission.kinds.learn(blamed.type, Measurement(wall, memory=peak, inputs=blamed.inputs, killed=True))
         if size is None:
-            sentence = reasons.too_large(str(blamed.key), peak, tried, max(capacities))
+            sentence = reasons.too_large(str(blamed.key), peak, self._tried[blamed.key], self._largest)
             self._demands.refuse(blamed.key, MemoryError(sentence))
         else:
-            self._enlarge(blamed.key, size)
-
-    def _enlarge(self, key: Key, size: int) -> None:
-        ts = self._scheduler.tasks.get(key)
-        if ts is not None:  # cancelled meanwhile
-            self._demands.enlarge(ts, size)
+            self._demands.enlarge(self._scheduler.tasks[blamed.key], size)
 
 
 def _suspects(reservations: Iterable[Reservation]) -> list[Suspect]:

@@ -24,7 +24,7 @@ _MANY = 100  # tasks that wait for one result
 _LOOKS = 5  # results looked at for each that is wanted
 
 
-def task(ts: TaskState, declared: Resources | None) -> Task:
+def task(ts: TaskState, declared: Resources | None, *, alone: bool = False) -> Task:
     """Return a task that is ready to run."""
     return Task(
         ts.key,
@@ -33,6 +33,7 @@ def task(ts: TaskState, declared: Resources | None) -> Task:
         declared,
         restrictions(ts) if ts.worker_restrictions or ts.host_restrictions else None,
         _inputs(ts.dependencies) if ts.dependencies else None,
+        alone,
     )
 
 

@@ -199,7 +199,7 @@ class SupremePlugin(SchedulerPlugin):
             error = self._demands.errors[ts.key]
             self._fail_soon(ts.key, str(error), MemoryError if isinstance(error, MemoryError) else ValueError)
             return None
-        task = observe.task(ts, self._demands.of(ts))
+        task = observe.task(ts, self._demands.of(ts), alone=ts.key in self._demands.alone)
         address = self._ghosts.home(ts.key)
         if address is not None and observe.may_run(self._scheduler, task, address):
             # Its cancelled run is still going on there; the worker will take it up again.

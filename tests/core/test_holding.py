@@ -1,5 +1,7 @@
 """What a worker holds for one task, no other gets."""
 
+from dataclasses import replace
+
 from supreme_dask.core.axes import MEMORY_AXIS, THREADS_AXIS
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.reasons import Unplaceable
@@ -71,6 +73,18 @@ def test_a_ghost_and_a_new_run_of_the_same_task_are_two():
     assert free_memory(admission, "w0") == 3 * GiB
     admission.remove_worker("w0")
     assert not admission.ledger.reservations
+
+
+def test_a_task_that_may_have_brought_a_worker_down_runs_alone_where_what_it_had_fits():
+    admission = cluster(2, 4, 4)
+    assert admission.arrive(task("known", 1), 0.0) == "w0"
+    for number in (1, 2):
+        suspect = replace(task(f"suspect-{number}", 3), alone=True)
+        assert admission.arrive(suspect, 0.0) == f"w{number}"
+    assert admission.arrive(replace(task("suspect-3", 1), alone=True), 0.0) is None
+    assert admission.arrive(task("small", 0.5, type_="other"), 0.0) == "w0"
+    admission.finish("suspect-1", None, 1.0)
+    assert admission.fill(1.0) == [("suspect-3", "w1")]
 
 
 def test_a_task_of_unknown_memory_runs_alone():
