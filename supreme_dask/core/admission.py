@@ -185,6 +185,10 @@ class Admission:
         """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
         return self._patience.tick(now)
 
+    def lacks_host(self) -> bool:
+        """Tell whether something waits that no open worker could run, even if nothing else ran there."""
+        return self._patience.lacks_host()
+
     def snapshot(self, now: float) -> Snapshot:
         """Return the cluster as it is at the time `now`."""
         return take(self.ledger, self.queues, now)

@@ -53,6 +53,10 @@ class Patience:
         self._keep_promises(now)
         return [*self._recalls(now), *self._report_infeasible(now)]
 
+    def lacks_host(self) -> bool:
+        """Tell whether something waits that no open worker could run, even if nothing else ran there."""
+        return any(not self._has_host(shape) for shape in self._queues.in_order())
+
     # ----------------------------------------------------------------------------------- probes
     def _widen_probes(self, now: float) -> None:
         for kind in self._kinds:

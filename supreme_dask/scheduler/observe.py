@@ -158,14 +158,16 @@ def in_memory(scheduler: Scheduler, address: str | None = None) -> list[Key]:
     return [ts.key for ts in ws.has_what] if ws is not None else []
 
 
-def unique(scheduler: Scheduler, keys: Iterable[Key]) -> list[Result]:
-    """Return those of the results that only one worker holds, and that can be copied."""
+def unique(scheduler: Scheduler, keys: Iterable[Key], haven: str | None = None) -> list[Result]:
+    """Return those of the results that only one worker holds, or that a haven lacks, and that can be copied."""
+    safe = scheduler.workers.get(haven) if haven is not None else None
     found = []
     for key in keys:
         ts = scheduler.tasks.get(key)
-        if ts is not None and not ts.actor and ts.who_has and len(ts.who_has) == 1:
-            (ws,) = ts.who_has
-            found.append(Result(key, ts.get_nbytes(), ws.address))
+        if ts is None or ts.actor or not ts.who_has:
+            continue
+        if len(ts.who_has) == 1 if safe is None else safe not in ts.who_has:
+            found.append(Result(key, ts.get_nbytes(), next(iter(ts.who_has)).address))
     return found
 
 

@@ -261,10 +261,10 @@ class SupremePlugin(SchedulerPlugin):
         now = monotonic()
         self._memory.look(self._scheduler.workers.values())
         self.drains.tick()
+        self._relief.tick(now)
         for instruction in self.admission.tick(now):
             self._carry_out(instruction)
         self._ghosts.audit(now)
-        self._relief.tick(now)
         self._rebalancing.tick(now)
         self._silence.tick(now)
         self._fill()
@@ -375,7 +375,7 @@ class SupremePlugin(SchedulerPlugin):
 
     @safely
     def _killed(self, event: Mapping[str, Any]) -> None:
-        self._relief.alarm()
+        self._relief.killed()
         self._kills.told(event)
         self._fill_soon()
 

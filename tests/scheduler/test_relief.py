@@ -77,3 +77,35 @@ async def test_what_is_forgotten_is_not_kept(client, scheduler, a, b):
         future.release()
     await until(lambda: not scheduler.tasks)
     assert not plugin(scheduler)._hands.spared("relief")
+
+
+def closed(scheduler):
+    return [address for address, row in plugin(scheduler).admission.ledger.rows.items() if not row.is_open]
+
+
+@supreme(worker(2), worker(2), worker(2))
+async def test_while_workers_are_killed_one_is_spared_and_gets_the_copies(client, scheduler, a, b, c):
+    relieving = plugin(scheduler)._relief
+    relieving.killed()
+    relieving.tick(monotonic())
+    assert not closed(scheduler), "one kill is no storm"
+    relieving.killed()
+    relieving.tick(monotonic())
+    (haven,) = closed(scheduler)
+    small = client.map(abs, range(40))
+    await wait(small)
+    await until(lambda: {f.key for f in small} <= {ts.key for ts in scheduler.workers[haven].has_what})
+    relieving.tick(monotonic() + relief._HAVEN + 1)
+    assert not closed(scheduler)
+
+
+@supreme(worker(2), worker(2), worker(2))
+async def test_no_worker_is_spared_that_a_task_needs(client, scheduler, a, b, c):
+    relieving = plugin(scheduler)._relief
+    relieving.killed()
+    relieving.killed()
+    relieving.tick(monotonic())
+    (haven,) = closed(scheduler)
+    assert await client.submit(abs, -1, workers=[haven]) == 1
+    relieving.tick(monotonic())
+    assert not closed(scheduler)
