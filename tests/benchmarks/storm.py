@@ -67,10 +67,7 @@ def run(start, tasks, seed=1):
             client.submit(hold, number, taken, directory, resources={"memory": said * MiB}, key=f"hold-{number}")
             for number, (taken, said) in enumerate(load(tasks, seed))
         ]
-        ends = Counter(
-            "done" if future.status == "finished" else type(future.exception()).__name__
-            for future in as_completed(futures)
-        )
+        ends = Counter("done" if future.status == "finished" else _why(future) for future in as_completed(futures))
         seconds = time.perf_counter() - begin
         lost = len(client.get_events("worker-restart-memory"))
         attempts = sorted(path.stat().st_size for path in Path(directory).iterdir())
@@ -82,6 +79,12 @@ def run(start, tasks, seed=1):
         "attempts most": attempts[-1],
         "seconds": round(seconds, 1),
     }
+
+
+def _why(future):
+    """Return what a task failed with; a result that was lost once more is there again when this returns."""
+    error = future.exception()
+    return "done" if error is None else f"{type(error).__name__}: {error}"
 
 
 def main():
