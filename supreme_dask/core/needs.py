@@ -17,7 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from supreme_dask.core.predictors import CHOOSING_PRICE, Fit, Runs, Vector, fit
+from supreme_dask.core.predictors import TYPICAL_PRICE, Fit, Runs, Vector, fit
 
 _WINDOW = 400
 """Exact runs remembered. More changes sizes by less than chance does, and costs time at every refit."""
@@ -63,6 +63,7 @@ class Needs:
         "_learned",
         "_runs",
         "_surprises",
+        "_taken",
         "_waiting",
         "largest",
         "refits",
@@ -71,6 +72,7 @@ class Needs:
     def __init__(self) -> None:
         self.refits = 0
         self.largest = 0  # exact need remembered; 0 when there is none
+        self._taken = 0.0  # the same, of those that are not waiting for their batch
         self._waiting: list[Seen] = []
         self._learned = 0
         self._runs: Vector = np.empty((0, 3))  # inputs, memory, wall; in order of learning
@@ -161,8 +163,8 @@ class Needs:
     def _fitted(self) -> Fit:
         if self._fit is None:
             self.refits += 1
-            taken = self._runs[:, 1].max()  # not `largest`: a fit does not depend on when it is asked for
-            kills = [(kill.inputs, _next(kill.memory, taken), kill.wall) for kill in self._kills]
+            # Not `largest`: a fit does not depend on when it is asked for.
+            kills = [(kill.inputs, _next(kill.memory, self._taken), kill.wall) for kill in self._kills]
             rows = np.concatenate([self._runs, np.array(kills).reshape(-1, 3)])
             self._fit = fit(Runs(*rows[rows[:, 0].argsort(kind="stable")].T))
         return self._fit
@@ -170,7 +172,7 @@ class Needs:
     # ---------------------------------------------------------------------------------------- learning
     def _surprised(self, seen: Seen) -> bool:
         """Return whether a run needed more than any taken before, and more than the highest price gives it."""
-        if len(self._runs) < _YOUNG or seen.memory <= self._runs[:, 1].max():
+        if len(self._runs) < _YOUNG or seen.memory <= self._taken:
             return False
         return seen.memory > self._fitted().size(seen.inputs, math.inf)
 
@@ -196,7 +198,8 @@ class Needs:
         new = np.array([(seen.inputs, seen.memory, seen.wall) for seen in exact], dtype=float)
         self._runs = np.concatenate([self._runs, new])[-_WINDOW:]
         self._learned += len(exact)
-        self.largest = int(self._runs[:, 1].max())
+        self._taken = float(self._runs[:, 1].max())
+        self.largest = int(self._taken)
         if self._surprises >= _SURPRISES:
             self._doubt, self._drift = self.largest, _Drift()
         elif self._drift.full:
@@ -245,6 +248,7 @@ class Needs:
         needs._learned = wire["learned"]
         needs.largest = wire["largest"]
         needs._runs = np.array(wire["runs"], dtype=float).reshape(-1, 3)
+        needs._taken = float(needs._runs[:, 1].max(initial=0.0))
         needs._kills = [_Kill(*kill) for kill in wire["kills"]]
         needs._bounds = [(inputs, memory) for inputs, memory in wire["bounds"]]
         needs._drift = _Drift(*wire["drift"])
@@ -291,7 +295,7 @@ class _Drift:
         if self.full:
             self.seen = self.above = self.below = 0
         low, high = expected.quartiles
-        relative = [run.memory / expected.size(run.inputs, CHOOSING_PRICE) for run in exact]
+        relative = [run.memory / expected.size(run.inputs, TYPICAL_PRICE) for run in exact]
         self.seen += len(exact)
         self.above += sum(ratio > high for ratio in relative)
         self.below += sum(ratio < low for ratio in relative)

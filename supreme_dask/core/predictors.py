@@ -29,11 +29,13 @@ import numpy.typing as npt
 Vector: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
-CHOOSING_PRICE = 4.0
-"""Line and neighbourhood are chosen at this price whatever the price asked for, so that a higher price never
-gives a smaller size. It is the middle of what kills cost in practice, from 1 (alone) to 16 (among many)."""
-_PRICES = 2.0 ** np.arange(7)
-"""Prices that sizes are worked out for: a kill is not priced more finely than to a factor of two."""
+TYPICAL_PRICE = 2.5
+"""What a kill costs on a worker of four equal tasks: one attempt, and three that are half done. Line and
+neighbourhood are chosen at it whatever the price asked for, so that a higher price never gives a smaller size."""
+_STEPS = 2
+"""Prices to a factor of two: a kill is not priced more finely."""
+_PRICES = 2.0 ** (np.arange(6 * _STEPS + 1) / _STEPS)
+"""Those that sizes are worked out for, from 1 to 64."""
 _SHARES = (1, 2, 4, 8)
 """Similar are all runs, the nearest half, quarter or eighth: each step halves, so no number matters much."""
 _OTHERS = 2.0
@@ -106,7 +108,7 @@ class Fit:
 
     line: Line
     quartiles: tuple[float, float]
-    """Of what the past runs needed, divided by their size at `CHOOSING_PRICE`."""
+    """Of what the past runs needed, divided by their size at `TYPICAL_PRICE`."""
     _centres: list[float]
     _tables: list[list[float]]
     """Factors, by price and centre."""
@@ -114,7 +116,7 @@ class Fit:
     def size(self, inputs: float, price: float) -> float:
         """Return the bytes that would have cost least for similar runs. It never falls as `price` rises.
 
-        Prices are rounded to powers of two, from 1 to 64.
+        Prices are rounded to powers of the square root of two, from 1 to 64.
         """
         return self.line.at(inputs) * self._tables[_step(price)][_nearest(self._centres, inputs)]
 
@@ -126,11 +128,11 @@ def fit(runs: Runs) -> Fit:
     judged = [
         (cost, -similar, at)
         for at, (aside, lost) in enumerate(priced)
-        for similar, cost in _judge(aside.plus(lost, CHOOSING_PRICE))
+        for similar, cost in _judge(aside.plus(lost, TYPICAL_PRICE))
     ]
     _, similar, at = min(judged)  # of equally good ones that of most runs, then the level
     tables = _cheapest(candidates[at].factors, *priced[at], -similar)
-    quartiles = _quartiles(candidates[at].ratios, tables[_step(CHOOSING_PRICE)])
+    quartiles = _quartiles(candidates[at].ratios, tables[_step(TYPICAL_PRICE)])
     centres = runs.inputs[_centres(len(runs.inputs))]
     return Fit(candidates[at].line, quartiles, centres.tolist(), tables.tolist())
 
@@ -230,7 +232,7 @@ def _quartiles(ratios: Vector, factors: Vector) -> tuple[float, float]:
 
 
 def _step(price: float) -> int:
-    return round(math.log2(min(max(price, 1.0), _PRICES[-1])))
+    return round(_STEPS * math.log2(min(max(price, 1.0), _PRICES[-1])))
 
 
 def _centres(count: int) -> Places:

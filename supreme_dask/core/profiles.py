@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 from typing import Any, Self
 
 from supreme_dask.core.needs import Needs, Seen
+from supreme_dask.core.predictors import TYPICAL_PRICE
 
 MEASURED_KEY = "supreme"
 """Where a worker puts a measurement into the metadata of a task, which travels with its result."""
@@ -147,7 +148,7 @@ class Profile:
         """How often the predictor of memory was chosen anew, the costly step."""
         return self._needs.refits
 
-    def memory(self, inputs: int = 0, *, failure_price: float = 4.0) -> int | None:
+    def memory(self, inputs: int = 0, *, failure_price: float = TYPICAL_PRICE) -> int | None:
         """Return the bytes to set aside for the next run, or None while nothing is known.
 
         It may be more than any worker has; the caller knows the workers.

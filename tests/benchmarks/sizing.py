@@ -259,7 +259,7 @@ SIZERS: dict[str, Callable[[Sequence[Run]], Sizer]] = {
     "Witt-P95": lambda _: WittP95(),
     "largest seen": lambda _: LargestSeen(),
     "minimiser (price 4)": lambda _: Minimiser(4.0),
-    **{f"ours (price {price})": lambda _, price=price: Ours(price) for price in (8, 4, 2, 1)},
+    **{f"ours (price {price})": lambda _, price=price: Ours(price) for price in (8, 4, 2.5, 1)},
     "oracle: one size": lambda runs: Oracle(runs, sloped=False),
     "oracle: line": lambda runs: Oracle(runs, sloped=True),
     "oracle: neighbours (1/8)": lambda runs: Oracle(runs, sloped=False, share=1 / 8),
