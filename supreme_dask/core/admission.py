@@ -281,12 +281,17 @@ class Admission:
             self._look_everywhere()
 
     def _loosen(self) -> None:
-        # Those who only preferred a worker that is gone may run anywhere.
-        if any(shape.restrictions is not None and shape.restrictions.loose for shape in self.queues.in_order()):
+        # Those who only preferred a worker that is gone may run anywhere, and those who fitted with their inputs
+        # nowhere else may do without the room for these.
+        if any(_prefers(shape) for shape in self.queues.in_order()):
             self._look_everywhere()
 
     def _look_everywhere(self) -> None:
         self.ledger.gained.update(dict.fromkeys(self.ledger.open_rows()))
+
+
+def _prefers(shape: Shape) -> bool:
+    return shape.downstream or (shape.restrictions is not None and shape.restrictions.loose)
 
 
 def _everything(shape: Shape, row: Row) -> Need:

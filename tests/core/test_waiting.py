@@ -20,6 +20,16 @@ def test_a_task_held_behind_a_better_one_runs_wherever_there_is_room():
     assert sorted(keys(admission.fill(0.0))) == ["better", "worse-1", "worse-2"]
 
 
+def test_a_task_that_fits_with_its_inputs_on_one_worker_runs_elsewhere_when_that_pauses():
+    admission = cluster(4, threads=1)
+    assert admission.arrive(task("runs", 1), 0.0) == "w0"
+    join(admission, "w1", 2)
+    admission.fill(0.0)
+    assert admission.arrive(task("needs-all", 2, inputs=stored(1, "w0")), 0.0) is None
+    admission.close_worker("w0")
+    assert admission.fill(0.1) == [("needs-all", "w1")]
+
+
 def test_another_worker_probes_a_type_whose_first_worker_died():
     admission = cluster(4, 4)
     lost = admission.arrive(task("first"), 0.0)
