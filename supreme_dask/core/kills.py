@@ -35,6 +35,26 @@ class Suspect:
     inputs: int = 0
 
 
+def price(own: float, stake: float) -> float:
+    """Return what it costs when a task brings its worker down, in units of what it takes itself.
+
+    Its attempt is lost, and what else is at stake there, of which half an attempt is its own.
+
+    Parameters
+    ----------
+    own
+        Bytes that it needs × seconds that it runs.
+    stake
+        Byte-seconds that would be lost with a worker.
+
+    Examples
+    --------
+    >>> price(10.0, stake=4 * 5.0)  # four equal tasks, half done
+    2.5
+    """
+    return 1 + max(stake / own - 0.5, 0.0) if own > 0 else 1.0
+
+
 def culprit(suspects: Sequence[Suspect]) -> Suspect | None:
     """Return the task that took too much, or None if it may have been any of several."""
     return suspects[0] if len(suspects) == 1 else None

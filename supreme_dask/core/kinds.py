@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from supreme_dask.core.axes import CORE, CPU_AXIS, IDLE_AXIS, MEMORY_AXIS
+from supreme_dask.core.axes import CORE, CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS
 from supreme_dask.core.instructions import Settings
 from supreme_dask.core.keys import Key
+from supreme_dask.core.kills import price
 from supreme_dask.core.ledger import Ledger
+from supreme_dask.core.predictors import TYPICAL_PRICE
 from supreme_dask.core.profiles import Measurement, Profile
 from supreme_dask.core.resources import CPU, MEMORY, Resources
 from supreme_dask.core.shapes import Restrictions, Shape, Task
@@ -24,12 +26,13 @@ ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int, b
 class Kind:
     """One task type: its profile, the shapes of its tasks, and the runs that measure it first."""
 
-    __slots__ = ("assumed", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
+    __slots__ = ("assumed", "price", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
 
     def __init__(self) -> None:
         self.profile = Profile()
         self.shapes: dict[ShapeKey, Shape] = {}
         self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
+        self.price = TYPICAL_PRICE  # of a failure, when a need was learned last
         self.assumed = False  # whether its tasks no longer wait for a measurement
         self.quota = 1  # how many of them may run at once
         self.short = False
@@ -78,6 +81,7 @@ class Kinds:
         duration = profile.duration or 0.0
         short = self._is_short(kind, duration)
         if first or profile.version != kind.version or kind.short != short:
+            kind.price = self._price(profile, measurement.inputs)
             return self._resolve_all(kind)
         if not kind.resolved / 2 <= duration <= kind.resolved * 2:
             self._resolve_all(kind)
@@ -159,7 +163,7 @@ class Kinds:
         shape.rank = self._share(shape) * shape.duration
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
-        estimate = kind.profile.memory(shape.size)
+        estimate = kind.profile.memory(shape.size, failure_price=kind.price)
         if estimate is None and (kind.profile.count or kind.assumed or shape.declared):
             # It ran, and nobody measured it: its worker has no meter. Or it cannot run alone. Or its user says
             # what it needs, and that memory matters less. Assume the share of one thread, as the size of Dask
@@ -168,6 +172,18 @@ class Kinds:
                 (row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._ledger.open_rows()), default=None
             )
         return None if estimate is None else self._cut(1, _coarse(estimate))
+
+    def _price(self, profile: Profile, inputs: int) -> float:
+        """Return what the kill of a run with such inputs would cost on the workers as they are."""
+        memory = profile.memory(inputs, failure_price=1.0)
+        own = (memory or 0) * (profile.duration or 0.0)
+        # Soon they may be full of its like, though they are empty now.
+        return price(own, max(self._ledger.stake, self._beside(memory) * own / 2 if memory else 0.0))
+
+    def _beside(self, memory: int) -> int:
+        """Return how many tasks of so much memory an average worker runs at once."""
+        total, workers = self._ledger.total, len(self._ledger.open_rows()) or 1
+        return min(total[THREADS_AXIS], total[MEMORY_AXIS] // memory) // workers
 
     def _cut(self, which: int, amount: int) -> int:
         # What nobody declared must not make a task wait for a worker larger than any.

@@ -67,6 +67,7 @@ class Ledger:
         self.gained: dict[Row, None] = {}
         self.hungry: dict[Row, None] = {}
         self.version = 0
+        self._staked = 0.0
         self.total = [0] * len(self.names)
         self.index = FitIndex(len(self.names))
         self._numbered: list[Row | None] = []
@@ -105,6 +106,24 @@ class Ledger:
             row.free[MEMORY_AXIS] += gain
             self._note(row, gained=gain > 0)
 
+    def set_stake(self, row: Row, redo: float) -> None:
+        """Note what would be lost with a worker: half of what runs there on average, and what only it holds.
+
+        Parameters
+        ----------
+        redo
+            Seconds of a thread that it would take to compute its results again.
+        """
+        running = sum(one.byte_seconds for one in row.tasks.values() if one.running) / 2
+        stake = running + redo * row.capacity[MEMORY_AXIS] / max(row.threads, 1)
+        self._staked += stake - row.stake
+        row.stake = stake
+
+    @property
+    def stake(self) -> float:
+        """Return the byte-seconds of work that would be lost with any one row, on average."""
+        return self._staked / len(self.rows) if self.rows else 0.0
+
     def open_row(self, row: Row) -> None:
         """Let tasks be placed on a row (again)."""
         if not row.is_open:
@@ -133,6 +152,7 @@ class Ledger:
             self.ghosts.pop((row.address, key), None)
             if key in self.reservations and self.reservations[key].row is row:
                 del self.reservations[key]
+        self._staked -= row.stake
         self._stale.pop(row, None)
         self.index.update(row.index, None)
         self._numbered[row.index] = None

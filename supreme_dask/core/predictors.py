@@ -34,8 +34,8 @@ TYPICAL_PRICE = 2.5
 neighbourhood are chosen at it whatever the price asked for, so that a higher price never gives a smaller size."""
 _STEPS = 2
 """Prices to a factor of two: a kill is not priced more finely."""
-_PRICES = 2.0 ** (np.arange(6 * _STEPS + 1) / _STEPS)
-"""Those that sizes are worked out for, from 1 to 64."""
+_PRICES = 2.0 ** (np.arange(4 * _STEPS + 1) / _STEPS)
+"""Those that sizes are worked out for, from 1 (alone) to 16 (among many)."""
 _SHARES = (1, 2, 4, 8)
 """Similar are all runs, the nearest half, quarter or eighth: each step halves, so no number matters much."""
 _OTHERS = 2.0
@@ -116,7 +116,7 @@ class Fit:
     def size(self, inputs: float, price: float) -> float:
         """Return the bytes that would have cost least for similar runs. It never falls as `price` rises.
 
-        Prices are rounded to powers of the square root of two, from 1 to 64.
+        Prices are rounded to powers of the square root of two, from 1 to 16.
         """
         return self.line.at(inputs) * self._tables[_step(price)][_nearest(self._centres, inputs)]
 

@@ -25,6 +25,7 @@ class Row:
         "promise",
         "refill_at",
         "short",
+        "stake",
         "tasks",
     )
 
@@ -44,6 +45,7 @@ class Row:
         self.refill_at = 0  # so few short ones are left when it is worth sending more
         self.progress = 0.0  # when a task was last placed here, or ended
         self.promise: Promise | None = None
+        self.stake = 0.0  # byte-seconds of work that would be lost with it, as last heard
 
     @property
     def threads(self) -> int:
@@ -79,6 +81,11 @@ class Reservation:
         self.short = short
         self.guessed = shape is not None and shape.probing  # it holds all memory there was
         self.running = short or need[0] == (THREADS_AXIS, 1)
+
+    @property
+    def byte_seconds(self) -> float:
+        """Bytes that it holds × seconds that such a task is expected to run."""
+        return dict(self.need).get(MEMORY_AXIS, 0) * (self.shape.duration if self.shape is not None else 0.0)
 
 
 class Promise:

@@ -91,6 +91,7 @@ class MemoryWatch:
             self._resize(ws)
         if row.unlimited:
             return
+        self._admission.ledger.set_stake(row, observe.redo(ws))
         unmanaged = observe.unmanaged(ws)
         # The first heartbeat after a task may still count what the task took.
         if not row.tasks and watched.progress == row.progress and self._settle_base(watched, unmanaged):

@@ -22,6 +22,7 @@ from supreme_dask.errors import DemandError
 
 _MANY = 100  # tasks that wait for one result
 _LOOKS = 5  # results looked at for each that is wanted
+_SAMPLE = 64  # results of a worker that are looked at to judge all of them
 
 
 def task(ts: TaskState, declared: Resources | None, *, alone: bool = False) -> Task:
@@ -142,6 +143,13 @@ def processing(scheduler: Scheduler, address: str) -> list[Key]:
     """Return the tasks that a worker was given and has not ended."""
     ws = scheduler.workers.get(address)
     return [ts.key for ts in ws.processing] if ws is not None else []
+
+
+def redo(ws: WorkerState) -> float:
+    """Return the seconds that it would take to compute again what only this worker holds, judged by a sample."""
+    sample = list(islice(ws.has_what, _SAMPLE))
+    seconds = sum(max(ts.prefix.duration_average, 0.0) for ts in sample if ts.who_has and len(ts.who_has) == 1)
+    return seconds * len(ws.has_what) / max(len(sample), 1)
 
 
 def stored(scheduler: Scheduler, address: str) -> int:

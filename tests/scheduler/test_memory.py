@@ -1,5 +1,8 @@
 """What a worker has for tasks follows what its process takes when it rests."""
 
+import time
+
+from distributed import wait
 from distributed.core import Status
 from distributed.scheduler import WorkerState
 
@@ -9,6 +12,7 @@ from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.resources import Resources
 from supreme_dask.core.shapes import Task
 from supreme_dask.scheduler.memory import MemoryWatch
+from tests.scheduler.clusters import plugin, supreme, until, worker
 
 ADDRESS = "tcp://127.0.0.1:1"
 MIB = 1 << 20
@@ -56,3 +60,19 @@ def test_a_process_that_grew_while_nothing_ran_has_less_for_tasks():
     told.tell(300)
     told.tell(300)
     assert 700 <= told.capacity < 900
+
+
+def slow(number):
+    time.sleep(0.05)
+    return number
+
+
+@supreme(worker(2), worker(2))
+async def test_what_would_be_lost_with_a_worker_sets_the_price_of_failures(client, scheduler, a, b):
+    ledger = plugin(scheduler).admission.ledger
+    alone = client.map(slow, range(4), workers=[a.address], pure=False)
+    await wait(alone)
+    await until(lambda: ledger.rows[a.address].stake > 0)
+    for future in alone:
+        future.release()
+    await until(lambda: ledger.rows[a.address].stake == 0)
