@@ -291,6 +291,7 @@ def scaled(group: str, workers: int, reason: str, victims: int = 0) -> str:
 
 
 DEMAND_RETURNED = "it is needed again"
+ASKED = "an autoscaler removes it"
 
 
 def never_joined(group: str, count: int) -> str:

@@ -1,6 +1,6 @@
 """The only file that overrides or writes distributed's scheduler, guarded by a check of what it overrides.
 
-Six bound methods of the running scheduler are replaced, and two handlers of messages. The transition table holds
+Nine bound methods of the running scheduler are replaced, and handlers of messages. The transition table holds
 raw functions that look these methods up on the instance, so assigning to the instance is enough, and deleting
 the attribute restores what was there.
 """
@@ -43,6 +43,9 @@ SIGNATURES = {
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
     "handle_worker_status_change": ("self", "status", "worker", "stimulus_id"),
     "close_worker": ("self", "worker"),
+    "adaptive_target": ("self", "target_duration"),
+    "workers_to_close": ("self", "memory_ratio", "n", "key", "minimum", "target", "attribute"),
+    "retire_workers": ("self", "workers", "names", "close_workers", "remove", "stimulus_id", "kwargs"),
     "scatter": ("self", "data", "workers", "client", "broadcast", "timeout"),
     "remove_worker": ("self", "address", "stimulus_id", "expected", "close"),
     "request_acquire_replicas": ("self", "addr", "keys", "stimulus_id"),

@@ -313,6 +313,11 @@ def held(scheduler: Scheduler) -> list[Key]:
     return [ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)]
 
 
+def anybody_waits(scheduler: Scheduler) -> bool:
+    """Tell whether tasks wait for a worker."""
+    return bool(scheduler.queued or scheduler.unrunnable)
+
+
 def waiting(scheduler: Scheduler, keys: Iterable[Key]) -> list[Key]:
     """Return those of the tasks that are held."""
     return [key for key in keys if key in scheduler.tasks and scheduler.tasks[key].state == "no-worker"]

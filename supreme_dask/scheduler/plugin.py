@@ -28,6 +28,7 @@ from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import exchange, observe, recording, takeover
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
+from supreme_dask.scheduler.autoscalers import Autoscalers
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
 from supreme_dask.scheduler.ghosts import Ghosts
@@ -90,6 +91,8 @@ class SupremePlugin(SchedulerPlugin):
         self._silence = SilenceWatch(scheduler, self._hands, config.seconds("silence") or None)
         self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
+        retire = partial(Scheduler.retire_workers, scheduler)
+        self._autoscalers = Autoscalers(scheduler, self.drains, self.scaling, retire)
         self._decided: dict[Key, WorkerState] = {}
         self._recalled: set[Key] = set()
         self._fill_planned = False
@@ -159,7 +162,13 @@ class SupremePlugin(SchedulerPlugin):
             "stimulus_queue_slots_maybe_opened": self._or_stock("stimulus_queue_slots_maybe_opened", self._fill),
             "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,
             "_check_unrunnable_task_timeouts": _nobody,
+            **self._for_autoscalers(),
         }
+
+    def _for_autoscalers(self) -> dict[str, Callable[..., Any]]:
+        """Return what is both a method of the scheduler, which its HTTP routes call, and a call that it answers."""
+        names = ("adaptive_target", "workers_to_close", "retire_workers")
+        return {name: self._or_stock(name, getattr(self._autoscalers, name)) for name in names}
 
     def _handlers(self) -> dict[str, Callable[..., None]]:
         return {
@@ -176,6 +185,7 @@ class SupremePlugin(SchedulerPlugin):
             "supreme_drain": or_stock(self, _no_more, self._drain),
             "supreme_undrain": or_stock(self, _no_more, self._undrain),
             "supreme_leave": or_stock(self, _no_more, self._leave),
+            **self._for_autoscalers(),
         }
 
     def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:

@@ -56,6 +56,8 @@ class ScalabilityEngine:
         The plan in force.
     wanted : bool
         Whether there are groups to scale, and somebody who carries plans out.
+    awaited : set of str
+        Names of workers that whoever asked for it removes, once they are drained.
     """
 
     def __init__(self, scheduler: Scheduler, admission: Admission, drains: Drains, hands: Hands) -> None:
@@ -66,6 +68,7 @@ class ScalabilityEngine:
         self.metrics_monitor = SystemMetricsMonitor(scheduler, admission, drains, self._views, self.rules.group_of)
         self.plan = Plan(0, ())
         self.wanted = False
+        self.awaited: set[str] = set()
         self._every = config.seconds("scaling.interval") or 1.0
         self._launches = Launches(config.seconds("scaling.launch-timeout") or 60.0)
         self._publish: Callable[[Plan], None] | None = None
@@ -193,6 +196,8 @@ class ScalabilityEngine:
 
     def _drained(self, name: str) -> None:
         """Say that a worker may be removed; close it if nobody would do that."""
+        if name in self.awaited:
+            return
         if self.wanted and self.rules.group_of(name):
             self._removable.add(name)
             self.wake()
