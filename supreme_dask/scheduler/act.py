@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from time import time
 from typing import Any, Literal
 
@@ -183,13 +183,21 @@ class Hands:
         """Let a worker close, with its nanny."""
         self._scheduler.close_worker(address)
 
-    async def lose(self, address: str) -> None:
-        """Remove a worker that is lost. No task is blamed: all of them are run elsewhere."""
+    async def lose(self, address: str, end: Callable[[], Awaitable[None]]) -> None:
+        """Remove a worker that is lost. No task is blamed: all of them are run elsewhere.
+
+        Parameters
+        ----------
+        end
+            Ends its process, if that can be reached. A worker that sees its connection close first takes its nanny
+            with it, and no other would be started.
+        """
         comm = self._scheduler.stream_comms.get(address)
         if comm is None:
             return
         self.acquit([ts.key for ts in self._scheduler.workers[address].processing])
         await self._scheduler.remove_worker(address, close=False, stimulus_id=f"supreme-lose-{time()}")
+        await end()
         # If it lives, this or the answer to its next heartbeat lets it close. Left open, the end of this connection
         # would some time remove whoever has the address by then.
         comm.abort()  # type: ignore[no-untyped-call]

@@ -48,8 +48,10 @@ async def inquire(nanny: str | None, address: str, patience: float, **connection
     return word
 
 
-async def end_process(nanny: str, patience: float, **connection: Any) -> None:
-    """Let a nanny end the process of its worker; it will start another."""
+async def end_process(nanny: str | None, patience: float, **connection: Any) -> None:
+    """Let a nanny, if there is one, end the process of its worker; it will start another."""
+    if nanny is None:
+        return
     try:
         async with asyncio.timeout(patience), rpc(nanny, **connection) as asked:
             await asked.kill(reason="supreme-lost")

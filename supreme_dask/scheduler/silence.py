@@ -79,9 +79,8 @@ class SilenceWatch:
             log.debug("Worker %s was silent and is not lost: %s", address, answers)
             return
         self._note(address, loss)
-        await self._hands.lose(address)
-        if nanny is not None and answers.nanny != "nothing":
-            await end_process(nanny, _TO_END, **self._connection)
+        reachable = nanny if answers.nanny != "nothing" else None
+        await self._hands.lose(address, partial(end_process, reachable, _TO_END, **self._connection))
 
     async def _answers(self, address: str, nanny: str | None, patience: float) -> Answers:
         async with self._turn:
