@@ -12,6 +12,7 @@ from supreme_dask.scheduler.recording import Recorder
 from supreme_dask.scheduler.registration import SchedulerRegistration
 from supreme_dask.scheduler.warmth import WarmStart
 from supreme_dask.worker.capacity import declare
+from supreme_dask.worker.notice import listen
 from supreme_dask.worker.registration import WorkerRegistration
 
 
@@ -21,6 +22,7 @@ async def dask_setup(server: object) -> None:
         server.add_plugin(SupremePlugin(), idempotent=True)
     elif isinstance(server, Worker):
         declare(server)
+        listen(server)
     await register(server)
 
 

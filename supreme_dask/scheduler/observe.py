@@ -287,14 +287,14 @@ def sole(scheduler: Scheduler, address: str) -> list[Sole]:
     """Return the results of a worker that no worker holds which takes tasks."""
     running = scheduler.running
     held = (ts for ts in scheduler.workers[address].has_what if not ts.actor)
-    return [Sole(ts.key, ts.get_nbytes(), _seconds(ts)) for ts in held if not (ts.who_has or set()) & running]
+    return [Sole(ts.key, ts.get_nbytes(), _seconds(ts)) for ts in held if running.isdisjoint(ts.who_has or ())]
 
 
 def moved(scheduler: Scheduler, address: str, keys: Iterable[Key]) -> list[Key]:
     """Return those of a worker's results that a worker holds which takes tasks, or that are wanted no more."""
-    there = scheduler.workers[address].has_what
+    there, running = scheduler.workers[address].has_what, scheduler.running
     tasks = ((key, scheduler.tasks.get(key)) for key in keys)
-    return [key for key, ts in tasks if ts is None or ts not in there or (ts.who_has or set()) & scheduler.running]
+    return [key for key, ts in tasks if ts is None or ts not in there or not running.isdisjoint(ts.who_has or ())]
 
 
 def identity(scheduler: Scheduler, address: str) -> str:

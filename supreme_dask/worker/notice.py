@@ -31,7 +31,7 @@ class WorkerNotice(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Begin to listen."""
-        _listen(worker)
+        listen(worker)
 
 
 class NannyNotice(NannyPlugin):
@@ -42,14 +42,15 @@ class NannyNotice(NannyPlugin):
 
     def setup(self, nanny: Nanny) -> None:
         """Begin to listen."""
-        _listen(nanny)
+        listen(nanny)
 
 
 _here: list[Worker | Nanny] = []
 """Of this process: ``dask worker --nworkers`` runs several nannies in one."""
 
 
-def _listen(server: Worker | Nanny) -> None:
+def listen(server: Worker | Nanny) -> None:
+    """Let a worker or a nanny leave when its process is told to end, if Dask's command runs it."""
     if server in _here:
         return
     if not _here:

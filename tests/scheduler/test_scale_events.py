@@ -1,4 +1,4 @@
-"""Workers come, leave, are kept after all, and are killed while they leave; work goes on as if nothing was.
+"""Workers come, leave, are kept after all, get notice, and are killed while they leave; work goes on as ever.
 
 Real processes: a scheduler with a store, and workers with and without nannies. Chains of tasks run all the time, data
 is scattered, and a probe is submitted every 100 ms. Whatever was on a worker when it was killed may be run again, or
@@ -96,6 +96,9 @@ class Story:
     async def keep(self, name):
         await self.client.scheduler.supreme_undrain(names=[name], reason="an event")
 
+    async def notice(self, name):
+        os.kill(self.processes[name].pid, signal.SIGTERM)
+
     async def kill(self, name):
         self.kills += 1
         self.excused |= await self.client.run_on_scheduler(on_it, name)
@@ -117,7 +120,7 @@ class Story:
         self.processes = {name: one for name, one in self.processes.items() if one.poll() is None}
         leaving = [name for name, state in there.items() if state]
         staying = [name for name, state in there.items() if not state]
-        found = [(self.drain, staying, 4)] if len(staying) > FEWEST else []
+        found = [(self.drain, staying, 3), (self.notice, staying, 1)] if len(staying) > FEWEST else []
         found += [(self.keep, leaving, 1), (self.kill, leaving, 1)] if leaving else []
         return found + ([(self.join, [], 4)] if len(self.processes) - len(leaving) < MOST else [])
 
