@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from supreme_dask.adaptive import SupremeAdaptive as SupremeAdaptive
     from supreme_dask.cluster import SupremeCluster as SupremeCluster
     from supreme_dask.core.groups import WorkerGroup as WorkerGroup
     from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "BaseSupremeEngine": "engines.base",
     "ResourceProfile": "engines.base",
+    "SupremeAdaptive": "adaptive",
     "SupremeCluster": "cluster",
     "SupremeOrchestrator": "orchestrator.submission",
     "SupremePlugin": "scheduler.plugin",
@@ -31,6 +33,7 @@ _HOMES = {
 __all__ = [
     "BaseSupremeEngine",
     "ResourceProfile",
+    "SupremeAdaptive",
     "SupremeCluster",
     "SupremeOrchestrator",
     "SupremePlugin",

@@ -6,6 +6,7 @@
     ├── DemandError (ValueError)        the caller's: an amount or a name that cannot be understood
     ├── ConfigError (ValueError)        the operator's: a setting that cannot be used
     ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
+    ├── ScalingError (RuntimeError)     the operator's: two scale the same workers
     ├── PolicyError (ValueError)        the operator's: a policy that says what cannot be, or nothing that we know
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
@@ -112,6 +113,23 @@ class PolicyError(SupremeError, ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__(f"not a policy: {'; '.join(problems)}")
         self.problems = problems
+
+
+class ScalingError(SupremeError, RuntimeError):
+    """Somebody wants to scale workers that are scaled already.
+
+    Attributes
+    ----------
+    groups : list of str
+        The worker groups that are scaled.
+    """
+
+    def __init__(self, groups: list[str]) -> None:
+        super().__init__(
+            f"the workers of this scheduler are scaled already, in the groups {', '.join(groups) or '(none yet)'}; "
+            "publish groups there, or set no store and no groups"
+        )
+        self.groups = groups
 
 
 class UnknownExtensionError(SupremeError, LookupError):

@@ -291,7 +291,9 @@ def scaled(group: str, workers: int, reason: str, victims: int = 0) -> str:
 
 
 DEMAND_RETURNED = "it is needed again"
+NOBODY_ASKS = "nobody asks for plans any more"
 ASKED = "an autoscaler removes it"
+UNKNOWN = "what a worker is will be known when one has come"
 
 
 def never_joined(group: str, count: int) -> str:

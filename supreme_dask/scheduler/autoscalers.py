@@ -23,7 +23,7 @@ from distributed.scheduler import Scheduler, WorkerState
 from supreme_dask.core import reasons
 from supreme_dask.core.draining import State
 from supreme_dask.core.groups import WorkerGroup
-from supreme_dask.core.plans import Plan, Target
+from supreme_dask.core.plans import Plan, Progress, Target
 from supreme_dask.core.resources import CPU, MEMORY, Resources
 from supreme_dask.core.scaling import Scaling
 from supreme_dask.core.snapshot import GroupView, Snapshot, WorkerView
@@ -146,6 +146,50 @@ class Autoscalers:
         of: Key = pickle.loads(key) if isinstance(key, bytes) else key  # noqa: S301  (Dask itself does so)
         kept = {of(ws) for address, ws in self._scheduler.workers.items() if address not in addresses}
         yield from (address for address in addresses if of(self._scheduler.workers[address]) not in kept)
+
+    # ---------------------------------------------------------------------------- in our terms
+    def scale(
+        self,
+        *,
+        group: Mapping[str, Any],
+        workers: Sequence[str],
+        policy: Mapping[str, Any] | None = None,
+        blocked: str = "",
+    ) -> dict[str, Any]:
+        """Return the plan for one group of workers; whoever asks again and again carries it out.
+
+        Parameters
+        ----------
+        group
+            What they are, as `SupremeAdaptive` says it.
+        workers
+            Names of those that exist, starting or running.
+        policy
+            What is in force meanwhile; None for what is anyway.
+        blocked
+            Why the last launch failed, if it did.
+        """
+        name = group["name"]
+        wanted = self._wanted(group, workers)
+        if wanted is None:
+            waits = int(observe.anybody_waits(self._scheduler))  # of a worker that nobody knows, one tells what it is
+            return Plan(0, (Target(name, waits, (), reasons.UNKNOWN),)).to_wire()
+        progress = Progress(name, dict.fromkeys(workers, name), {name: blocked} if blocked else {})
+        self._engine.lend(wanted, progress, policy)
+        return self._engine.plan.to_wire()
+
+    def _wanted(self, group: Mapping[str, Any], workers: Sequence[str]) -> WorkerGroup | None:
+        limits = {name: group[name] for name in ("minimum", "maximum", "startup")}
+        if group["threads"] and group["memory"]:
+            known = {"cpu": group["threads"], "memory": group["memory"], "resources": group["resources"]}
+            return WorkerGroup(group["name"], **known, **limits)
+        address = next(filter(None, (observe.address_of(self._scheduler, name) for name in workers)), None)
+        seen = {one.address: one for one in self._engine.metrics_monitor.snapshot().workers}.get(address or "")
+        if seen is not None:
+            self._last = _Known.of(group["name"], seen)
+        if self._last is None or self._last.group.name != group["name"]:
+            return None
+        return replace(self._last.group, **limits)
 
     # ---------------------------------------------------------------------------- what we plan
     def _look(self) -> _Seen | None:

@@ -185,6 +185,7 @@ class SupremePlugin(SchedulerPlugin):
             "supreme_drain": or_stock(self, _no_more, self._drain),
             "supreme_undrain": or_stock(self, _no_more, self._undrain),
             "supreme_leave": or_stock(self, _no_more, self._leave),
+            "supreme_scale": self._scale,
             **self._for_autoscalers(),
         }
 
@@ -290,6 +291,10 @@ class SupremePlugin(SchedulerPlugin):
     def _leave(self, *, worker: str, seconds: float) -> bool:
         """Let a worker leave that was given notice; tell whether that is looked after."""
         return self.drains.leave(worker, seconds)
+
+    def _scale(self, **told: Any) -> dict[str, Any] | None:
+        """Return the plan for whoever makes workers; what is wrong with his question is told to him."""
+        return self._autoscalers.scale(**told) if self.active else None
 
     def _recall_all(self, address: str) -> None:
         self._carry_out(Recall(address, observe.processing(self._scheduler, address)))

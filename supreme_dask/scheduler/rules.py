@@ -7,7 +7,7 @@ be used is refused with its reasons, and what was there before stays in force.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from supreme_dask import config
@@ -75,6 +75,13 @@ class Rules:
             self._set_groups(groups)
             self._fixed.add("groups")
 
+    def reset(self) -> None:
+        """Go back to what config says."""
+        self._fixed.clear()
+        self._set_groups([])
+        self._use(DEFAULT_POLICY, None)
+        self.read_config()
+
     def take_document(self, document: str, content: Content | None, last: Plan | None = None) -> None:
         """Take a revision of a document of the store; None if it was removed."""
         kind, _, name = document.partition("/")
@@ -115,6 +122,10 @@ class Rules:
                 self._homes.clear()
             home = self._homes[worker] = group_of(worker, self.groups)
         return home
+
+    def claim(self, workers: Iterable[str], group: str) -> None:
+        """Let workers belong to a group whatever their names are."""
+        self._homes.update(dict.fromkeys(workers, group))
 
     def _use(self, content: Content, last: Plan | None) -> None:
         if content == self.policy:

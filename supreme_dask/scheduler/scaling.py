@@ -25,6 +25,7 @@ from supreme_dask.core.launching import Launches
 from supreme_dask.core.plans import Plan, Progress, Target
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
+from supreme_dask.errors import ScalingError
 from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import Hands
 from supreme_dask.scheduler.draining import Drains
@@ -37,6 +38,7 @@ _PAUSE = 0.05  # s between two decisions, at least
 _SHARE = 7  # times as long as the last one took, at least: an eighth of the scheduler's time
 _LAZY = 0.25  # s for what becomes ready one by one; a graph is decided on at once
 _BOUND = 30.0  # s for which a worker that could not leave is not asked again
+_SILENCE = 30  # intervals without a question, after which somebody asks no more
 _MOST_SENTENCES = 1000
 
 
@@ -82,6 +84,8 @@ class ScalabilityEngine:
         self._planned: asyncio.TimerHandle | None = None
         self._rested = 0.0  # when the next decision may be made, on the clock of the event loop
         self._graph_came = False
+        self._regular: Callable[[Plan], None] | None = None  # who gets plans when nobody asks for them
+        self._silent: asyncio.TimerHandle | None = None
         self._close = drains.on_removable
         drains.on_removable = self._drained
         self.rules.read_config()
@@ -118,6 +122,41 @@ class ScalabilityEngine:
         self._published = ()
         self._reconsider()
 
+    def lend(self, group: WorkerGroup, progress: Progress, policy: Mapping[str, Any] | None) -> None:
+        """Scale one group for somebody who asks for the plan every now and then, and no more when he is silent.
+
+        All workers that he reports belong to it, whatever their names are.
+
+        Raises
+        ------
+        ScalingError
+            If somebody else carries plans out already.
+        """
+        if self.wanted and self._publish is not _nobody:
+            raise ScalingError(list(self.rules.groups))
+        if self._publish is not _nobody:
+            self._regular = self._publish
+        if self._silent is not None:
+            self._silent.cancel()
+        self._silent = asyncio.get_running_loop().call_later(_SILENCE * self._every, self._take_back)
+        if list(self.rules.groups.values()) != [group] or (policy is not None and policy != self.rules.policy):
+            self.begin(_nobody, policy=policy, groups=[group])
+        self.rules.claim(progress.workers, group.name)
+        self.report(progress)
+        if not self.plan.targets:
+            self._decide()
+
+    def _take_back(self) -> None:
+        """Keep all workers, since nobody asks any more; those that are drained are closed."""
+        self.end()
+        self._drains.cancel(self._drains.returnable(), reasons.NOBODY_ASKS)
+        for name in self._removable:
+            self._close(name)
+        self._removable.clear()
+        self.rules.reset()
+        self._publish = self._regular
+        self._reconsider()
+
     def take_document(self, document: str, content: Content) -> None:
         """Take a revision of a document of the store; None if it was removed."""
         self.rules.take_document(document, content, self.plan)
@@ -130,9 +169,10 @@ class ScalabilityEngine:
     def end(self) -> None:
         """Decide no more."""
         self.wanted = False
-        if self._planned is not None:
-            self._planned.cancel()
-            self._planned = None
+        for timer in (self._planned, self._silent):
+            if timer is not None:
+                timer.cancel()
+        self._planned = self._silent = None
 
     # -------------------------------------------------------------------------------- events
     def wake(self, within: float = 0.0) -> None:
@@ -206,7 +246,9 @@ class ScalabilityEngine:
 
     # ----------------------------------------------------------------------------- decisions
     def _decide(self) -> None:
-        self._planned = None
+        if self._planned is not None:
+            self._planned.cancel()
+            self._planned = None
         begun = perf_counter()
         try:
             self.execute_scaling_action(self.evaluate_scaling())
@@ -322,3 +364,7 @@ class ScalabilityEngine:
             self._said.add(sentence)
             self._hands.warn(sentence)
             recording.record(self._scheduler, "scaling", sentence)
+
+
+def _nobody(_: Plan) -> None:
+    """Take the place of whoever carries plans out, where plans are asked for."""

@@ -10,6 +10,9 @@ import pytest
 from distributed import rpc
 from tornado.httpclient import AsyncHTTPClient
 
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan
+from supreme_dask.errors import ScalingError
 from tests.scheduler.clusters import GiB, named, plugin, supreme, until
 
 GO = threading.Event()
@@ -186,3 +189,67 @@ async def test_plain_dask_answers_again_when_the_plugin_goes(client, scheduler):
         await until(lambda: "workers_to_close" not in vars(scheduler))
         async with rpc(scheduler.address) as comm:
             assert len(await comm.workers_to_close(n=2)) == 2
+
+
+GROUP = {
+    "name": "adaptive",
+    "threads": 2,
+    "memory": 4 * GiB,
+    "resources": {},
+    "minimum": 0,
+    "maximum": 5,
+    "startup": 0,
+}
+
+
+async def ask(scheduler, *workers, **options):
+    async with rpc(scheduler.address) as comm:
+        wire = await comm.supreme_scale(group={**GROUP, **options.pop("group", {})}, workers=list(workers), **options)
+        return Plan.from_wire(wire)
+
+
+@supreme(config={**CONFIG, "supreme.scaling.interval": "20ms"})
+async def test_drains_end_when_nobody_asks_for_the_plan_any_more(client, scheduler):
+    async with AsyncExitStack() as stack:
+        first, _ = await workers(stack, scheduler, "0", "1")
+        future = client.submit(hold, 1, workers=[first.address], **ONE)
+        await until(lambda: BEGUN)
+        plan = await ask(scheduler, "0", "1", group={"maximum": 0})
+        assert set(plan.targets[0].victims) == {"0", "1"}
+        assert "0" in plugin(scheduler).drains.states()
+        await until(lambda: not plugin(scheduler).drains.states())
+        assert first.address in {ws.address for ws in scheduler.running}
+        GO.set()
+        assert await future == 1
+
+
+@supreme(config=CONFIG)
+async def test_who_cannot_launch_is_asked_for_nobody_for_a_while(client, scheduler):
+    future = client.submit(hold, 1, **ONE)
+    await until(lambda: scheduler.unrunnable)
+    assert (await ask(scheduler)).targets[0].workers == 1
+    await ask(scheduler, blocked="no machine left")
+    await until(lambda: plugin(scheduler).scaling.plan.targets[0].workers == 0)
+    await future.cancel()
+
+
+@supreme(config=CONFIG)
+async def test_of_workers_that_nobody_knows_one_is_asked_for_first(client, scheduler):
+    unknown = {"threads": None, "memory": None}
+    assert (await ask(scheduler, group=unknown)).targets[0].workers == 0
+    futures = client.map(hold, range(20), **ONE)
+    await until(lambda: len(scheduler.unrunnable) == 20)
+    assert (await ask(scheduler, group=unknown)).targets[0].workers == 1
+    async with AsyncExitStack() as stack:
+        await workers(stack, scheduler, "job-0")
+        await ask(scheduler, "job-0", group=unknown)
+        await until(lambda: plugin(scheduler).scaling.plan.targets[0].workers == 5)
+        GO.set()
+        await client.gather(futures)
+
+
+@supreme(config=CONFIG)
+async def test_two_do_not_scale_the_same_workers(client, scheduler):
+    plugin(scheduler).scaling.begin(print, groups=[WorkerGroup("small")])
+    with pytest.raises(ScalingError, match="small"):
+        await ask(scheduler)
