@@ -9,6 +9,7 @@
     ├── ScalingError (RuntimeError)     the operator's: two scale the same workers
     ├── PolicyError (ValueError)        the operator's: a policy that says what cannot be, or nothing that we know
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
+    ├── ProvisionError (RuntimeError)   the world's: a worker of a group cannot be had now
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
     └── StoreError                      all that has to do with a store
         ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
@@ -150,6 +151,23 @@ class UnknownExtensionError(SupremeError, LookupError):
         self.kind = kind
         self.name = name
         self.installed = installed
+
+
+class ProvisionError(SupremeError, RuntimeError):
+    """A worker of a group that cannot be had now.
+
+    Attributes
+    ----------
+    group : str
+        Name of the group.
+    reason : str
+        Why, such as a quota or an image that is missing.
+    """
+
+    def __init__(self, group: str, reason: str) -> None:
+        super().__init__(f"no worker of group {group!r} can be had: {reason}")
+        self.group = group
+        self.reason = reason
 
 
 class IncompatibleDaskError(SupremeError, RuntimeError):

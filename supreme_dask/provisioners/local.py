@@ -1,0 +1,228 @@
+"""Workers of this machine: processes that outlive whoever started them."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Self
+
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.resources import MEMORY
+from supreme_dask.errors import ConfigError, ProvisionError
+from supreme_dask.provisioners import arrival, processes
+from supreme_dask.provisioners.names import Names
+from supreme_dask.provisioners.processes import Process
+
+_PATIENCE = 60.0  # s, or three start-up times: a worker that found no scheduler until then ends
+_GRACE = 15.0  # s; a nanny itself gives its worker ten
+_KEPT = 20  # directories of workers that have ended, for whoever wants to read their logs
+_TOLD = 3  # lines of a log
+_WIDEST = 200  # characters of one
+_FRAMES = ("Traceback ", "The above exception", "During handling")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What is written down of a worker."""
+
+    group: str
+    process: Process
+
+
+class LocalProvisioner:
+    """Starts `dask worker`, with a nanny, and finds again those that an earlier one has started.
+
+    Each worker has a directory of its own, with its log. The workers of one that is closed, or dies, run on.
+
+    Parameters
+    ----------
+    directory
+        Where it keeps what it knows of its workers; for it alone.
+    scheduler
+        Address of their scheduler; empty to find that of `system` in `store`.
+    store, system
+        Where they register; without a store they do not, and need the address.
+    host
+        Where they listen. By default nobody outside this machine reaches them.
+
+    Raises
+    ------
+    ConfigError
+        If another one that lives keeps its workers there.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        scheduler: str = "",
+        store: str = "",
+        system: str = "default",
+        host: str = "127.0.0.1",
+    ) -> None:
+        self._directory = directory.absolute()
+        self._scheduler = scheduler
+        self._host = host
+        self._settings = {"DASK_SUPREME__STORE": store, "DASK_SUPREME__SYSTEM": system} if store else {}
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _lock(self._directory / "lock")
+        self._numbers = self._directory / "numbers.json"
+        self._names = Names(json.loads(self._numbers.read_text()) if self._numbers.exists() else {})
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._records = dict(self._written_down())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the directory. The workers run on."""
+        self._lock.close()
+
+    async def launch(self, group: WorkerGroup, count: int) -> None:
+        """See `Provisioner.launch`."""
+        for _ in range(count):
+            try:
+                self._start(group)
+            except OSError as error:
+                raise ProvisionError(group.name, str(error)) from error
+            await asyncio.sleep(0)  # others may have something to do meanwhile
+
+    async def remove(self, names: Collection[str]) -> None:
+        """See `Provisioner.remove`."""
+        leaving = {name: self._records[name].process for name in names if name in self._records}
+        for process in leaving.values():
+            if process.alive():
+                process.end()
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self._until_ended(leaving)
+        except TimeoutError:
+            for name in filter(self._lives, leaving):
+                leaving[name].kill()
+            await self._until_ended(leaving)
+        for name in leaving:
+            self._forget(name)
+
+    async def workers(self) -> Mapping[str, str]:
+        """See `Provisioner.workers`."""
+        for name in [name for name in self._records if not self._lives(name)]:
+            del self._records[name]
+            (self._directory / name / "process.json").unlink(missing_ok=True)
+            self._tidy()
+        return {name: record.group for name, record in self._records.items()}
+
+    async def arrived(self) -> Collection[str]:
+        """See `Provisioner.arrived`."""
+        return {path.parent.name for path in self._directory.glob("*/arrived")}
+
+    async def last_words(self, name: str) -> str:
+        """See `Provisioner.last_words`."""
+        child, log = self._children.get(name), self._directory / name / "log"
+        how = processes.how_it_ended(child) if child is not None else ""
+        lines = _telling(log.read_text(errors="replace")) if log.exists() else []
+        return "; ".join(part for part in (how, *lines) if part)
+
+    # ----------------------------------------------------------------------------------- start
+    def _start(self, group: WorkerGroup) -> None:
+        name = self._names.next(group.name)
+        _replace(self._numbers, self._names.last)
+        directory = self._directory / name
+        directory.mkdir(mode=0o700)
+
+        def write_down(process: Process) -> None:
+            record = _Record(group.name, process)
+            _replace(directory / "process.json", asdict(record))
+            self._records[name] = record
+
+        try:
+            command, environment = self._command(group, name), self._environment(group, name)
+            self._children[name] = processes.start(command, directory / "log", environment, write_down)
+        except OSError:
+            self._forget(name)
+            raise
+
+    def _command(self, group: WorkerGroup, name: str) -> list[str]:
+        patience = str(max(_PATIENCE, 3 * group.startup))
+        start = ["worker", self._scheduler] if self._scheduler else ["supreme", "worker", "--wait", patience]
+        preload = "supreme_dask.preload", arrival.__name__
+        return [
+            *(sys.executable, "-m", "dask", *start),
+            *("--name", name, "--nthreads", str(group.threads), "--memory-limit", str(group.capacity[MEMORY])),
+            *("--host", self._host, "--no-dashboard", "--dashboard-address", f"{self._host}:0"),
+            *("--death-timeout", patience, "--local-directory", str(self._directory / name)),
+            *(part for module in preload for part in ("--preload", module)),
+        ]
+
+    def _environment(self, group: WorkerGroup, name: str) -> dict[str, str]:
+        # In the environment, for a store's address may hold a password, and names of resources may hold anything.
+        return {
+            **os.environ,
+            **self._settings,
+            "DASK_SUPREME__LABELS": repr({**group.labels, "group": group.name}),
+            "DASK_DISTRIBUTED__WORKER__RESOURCES": repr(group.capacity.in_units()),
+            arrival.VARIABLE: str(self._directory / name / "arrived"),
+        }
+
+    # ------------------------------------------------------------------------------------- end
+    def _lives(self, name: str) -> bool:
+        child, record = self._children.get(name), self._records.get(name)
+        if child is not None:
+            return child.poll() is None
+        return record is not None and record.process.alive()
+
+    async def _until_ended(self, names: Collection[str]) -> None:
+        while any(self._lives(name) for name in names):  # noqa: ASYNC110  a process tells only its parent that it ends
+            await asyncio.sleep(0.05)
+
+    def _forget(self, name: str) -> None:
+        self._records.pop(name, None)
+        self._children.pop(name, None)
+        shutil.rmtree(self._directory / name, ignore_errors=True)
+
+    def _tidy(self) -> None:
+        """Keep the directories of the workers that have ended last."""
+        ended = [path for path in self._directory.iterdir() if path.is_dir() and path.name not in self._records]
+        ended.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in islice(ended, _KEPT, None):
+            self._forget(path.name)
+
+    def _written_down(self) -> Iterator[tuple[str, _Record]]:
+        for path in self._directory.glob("*/process.json"):
+            written = json.loads(path.read_text())
+            yield path.parent.name, _Record(written["group"], Process(**written["process"]))
+
+
+def _lock(path: Path) -> IO[str]:
+    """Return an open file that only we hold, for as long as it is open."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ConfigError("directory", str(path.parent), "another provisioner keeps its workers there") from None
+    return file
+
+
+def _telling(log: str) -> list[str]:
+    """Return the last lines of a log that say something: of a traceback, those that name the errors."""
+    said = [line for line in log.splitlines() if line[:1].strip() and not line.startswith(_FRAMES)]
+    return [line[:_WIDEST] for line in dict.fromkeys(said)][-_TOLD:]
+
+
+def _replace(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file so that whoever reads it finds all of the old content or all of the new."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content))
+    new.replace(path)

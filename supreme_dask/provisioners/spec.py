@@ -1,0 +1,135 @@
+"""Workers of any `SpecCluster` of distributed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from distributed import SpecCluster
+from distributed.core import Status
+from distributed.utils import import_term
+
+from supreme_dask.core.groups import WorkerGroup, group_of
+from supreme_dask.errors import ProvisionError
+from supreme_dask.provisioners.names import Names
+
+log = logging.getLogger(__name__)
+
+_ENDED = (Status.closed, Status.failed)
+_REMEMBERED = 100  # workers that have ended
+
+
+class SpecProvisioner:
+    """Adds to the workers of a cluster that runs, and removes from them. It lives on the cluster's event loop.
+
+    Each worker is started by itself, so that one that is slow to start, or fails, keeps no other from starting.
+
+    Parameters
+    ----------
+    groups
+        Names of the groups. Workers of the cluster that belong to none of them, by their name, are left alone.
+    spec
+        Gives the entry of `SpecCluster.worker_spec` for a worker of a group.
+    """
+
+    def __init__(
+        self, cluster: SpecCluster, groups: Iterable[str], spec: Callable[[WorkerGroup], Mapping[str, Any]]
+    ) -> None:
+        self._cluster = cluster
+        self._groups = tuple(groups)
+        self._spec = spec
+        self._names = Names()
+        self._starts: dict[str, asyncio.Task[None]] = {}
+        self._arrived: deque[str] = deque(maxlen=_REMEMBERED)
+        self._last_words: dict[str, str] = {}
+        for name in self._ours():
+            self._names.see(name, self._group(name))
+
+    async def launch(self, group: WorkerGroup, count: int) -> None:
+        """See `Provisioner.launch`."""
+        for _ in range(count):
+            try:
+                self._add(self._names.next(group.name), self._spec(group))
+            except Exception as error:  # a class of a cluster may raise anything
+                raise ProvisionError(group.name, str(error) or repr(error)) from error
+
+    async def remove(self, names: Collection[str]) -> None:
+        """See `Provisioner.remove`."""
+        leaving = [name for name in names if name in self._cluster.worker_spec]
+        starts = [self._starts[name] for name in leaving if name in self._starts]
+        for name in leaving:
+            del self._cluster.worker_spec[name]
+        await _cancelled(starts)
+        if leaving:
+            await self._cluster._correct_state()  # type: ignore[no-untyped-call]
+
+    async def workers(self) -> Mapping[str, str]:
+        """See `Provisioner.workers`."""
+        for name in self._ours():
+            worker = self._cluster.workers.get(name)
+            if worker is None or worker.status in _ENDED:
+                self._drop(name, "it was closed")
+        return {name: self._group(name) for name in self._ours()}
+
+    async def arrived(self) -> Collection[str]:
+        """See `Provisioner.arrived`."""
+        return {*self._arrived, *(name for name in self._ours() if name not in self._starts)}
+
+    async def last_words(self, name: str) -> str:
+        """See `Provisioner.last_words`."""
+        return self._last_words.get(name, "")
+
+    async def close(self) -> None:
+        """Give up the workers that are still starting, so that the cluster can be closed."""
+        await _cancelled(self._starts.values())
+
+    # ----------------------------------------------------------------------------------- parts
+    def _add(self, name: str, spec: Mapping[str, Any]) -> None:
+        scheduler: Any = self._cluster.scheduler
+        cls = spec["cls"]
+        made = import_term(cls) if isinstance(cls, str) else cls
+        address = getattr(scheduler, "contact_address", None) or scheduler.address
+        worker = made(address, **{"name": name, **spec.get("options", {})})
+        worker._cluster = weakref.ref(self._cluster)
+        # Both at once: the cluster itself starts whoever has an entry and no worker.
+        self._cluster.worker_spec[name] = spec
+        self._cluster.workers[name] = worker
+        self._starts[name] = asyncio.create_task(self._start(name, worker))
+
+    async def _start(self, name: str, worker: Any) -> None:
+        try:
+            await worker
+        except Exception as error:  # noqa: BLE001  a class of a cluster may raise anything
+            log.warning("Worker %s did not start: %s", name, error)
+            self._drop(name, str(error) or repr(error))
+            with suppress(Exception):
+                await worker.close()
+        else:
+            self._arrived.append(name)
+        finally:
+            del self._starts[name]
+
+    def _drop(self, name: str, why: str) -> None:
+        self._cluster.worker_spec.pop(name, None)
+        self._cluster.workers.pop(name, None)
+        self._last_words[name] = why
+        for oldest in list(self._last_words)[:-_REMEMBERED]:
+            del self._last_words[oldest]
+
+    def _ours(self) -> list[str]:
+        return [name for name in self._cluster.worker_spec if self._group(name)]
+
+    def _group(self, name: object) -> str:
+        return group_of(str(name), self._groups)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
