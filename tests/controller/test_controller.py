@@ -1,0 +1,174 @@
+import asyncio
+
+import pytest
+
+from supreme_dask.controller.controller import Controller
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan, Target
+from tests.controller.provisioners import OnPaper
+
+SMALL, LARGE = WorkerGroup("small"), WorkerGroup("large")
+
+
+@pytest.fixture
+def provisioner():
+    return OnPaper()
+
+
+@pytest.fixture
+def controller(provisioner):
+    return Controller(provisioner, [SMALL, LARGE])
+
+
+def plan(generation, small=0, large=0, *, epoch=0, victims=(), removable=()):
+    targets = (Target("small", small, tuple(victims), "a test wants it"), Target("large", large, (), "so"))
+    return Plan(generation, targets, epoch=epoch, removable=tuple(removable))
+
+
+def run(story):
+    asyncio.run(asyncio.wait_for(story, 30))
+
+
+def test_each_group_gets_its_workers_and_the_progress_names_them(controller, provisioner):
+    async def story():
+        progress = await controller.carry_out(plan(1, small=2, large=1))
+        assert progress.workers == {"small-0": "small", "small-1": "small", "large-0": "large"}
+        assert not progress.blocked
+        assert await controller.carry_out(plan(2, small=2, large=1)) == progress
+        assert provisioner.launches == 2
+
+    run(story())
+
+
+def test_exactly_the_retired_are_removed_and_a_victim_only_then(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=3))
+        await controller.carry_out(plan(2, small=2, victims=["small-1"]))
+        assert not provisioner.removed
+        await controller.carry_out(plan(3, small=2, victims=["small-1"], removable=["small-1"]))
+        await controller.stop()
+        assert provisioner.removed == ["small-1"]
+        assert (await controller.look()).workers == {"small-0": "small", "small-2": "small"}
+
+    run(story())
+
+
+def test_one_that_is_being_removed_is_not_counted_and_not_removed_twice(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=1))
+        provisioner.may_leave.clear()
+        await controller.carry_out(plan(2, small=1, removable=["small-0"]))
+        await controller.carry_out(plan(3, small=1))
+        assert set((await controller.look()).workers) == {"small-0", "small-1"}
+        provisioner.may_leave.set()
+        await controller.stop()
+        assert provisioner.removed == ["small-0"]
+
+    run(story())
+
+
+def test_a_plan_of_an_earlier_scheduler_or_an_earlier_plan_is_refused(controller):
+    async def story():
+        progress = await controller.carry_out(plan(5, small=1, epoch=2))
+        assert await controller.carry_out(plan(9, small=9, epoch=1)) == progress
+        assert await controller.carry_out(plan(4, small=9, epoch=2)) == progress
+        assert len((await controller.carry_out(plan(1, small=2, epoch=3))).workers) == 2
+
+    run(story())
+
+
+def test_a_worker_that_crashed_is_replaced_at_once_under_a_new_name(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=2))
+        provisioner.joined = {"small-0", "small-1"}
+        await controller.look()
+        del provisioner.existing["small-1"]
+        progress = await controller.look()
+        assert set(progress.workers) == {"small-0", "small-2"}
+        assert not progress.blocked
+
+    run(story())
+
+
+def test_one_that_ends_before_it_joined_blocks_its_group_with_its_last_words(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=3, large=1))
+        provisioner.existing = {"large-0": "large"}
+        progress = await controller.look()
+        assert set(progress.workers) == {"large-0"}
+        assert "said farewell" in progress.blocked["small"]
+        controller.start()
+        await until(lambda: "small" not in controller.progress.blocked)
+        assert set(controller.progress.workers) == {"large-0", "small-3"}  # one is tried, not three
+        provisioner.joined = {"small-3"}
+        await until(lambda: len(controller.progress.workers) == 4)
+        await controller.stop()
+
+    run(story())
+
+
+def test_a_group_that_cannot_be_had_is_told_and_keeps_no_other_from_its_workers(controller, provisioner):
+    async def story():
+        provisioner.refused = {"small": "over your quota"}
+        progress = await controller.carry_out(plan(1, small=3, large=1))
+        assert progress.workers == {"large-0": "large"}
+        assert progress.blocked == {"small": "over your quota"}
+        await controller.look()
+        assert provisioner.launches == 2  # not again at once
+        provisioner.refused = {}
+        controller.start()
+        await until(lambda: len(controller.progress.workers) == 2)
+        await controller.stop()
+
+    run(story())
+
+
+def test_a_group_that_the_controller_does_not_have_is_told(controller):
+    async def story():
+        progress = await controller.carry_out(Plan(1, (Target("tiny", 1, (), "a mistake"),)))
+        assert "only small, large" in progress.blocked["tiny"]
+
+    run(story())
+
+
+def test_a_plan_is_begun_at_once_and_of_several_only_the_last(controller, provisioner):
+    async def story():
+        controller.start()
+        for generation in range(1, 9):
+            assert controller.accept(plan(generation, small=generation))
+        await until(lambda: len(controller.progress.workers) == 8)
+        assert provisioner.launches == 1
+        await controller.stop()
+
+    run(story())
+
+
+def test_a_provisioner_that_fails_for_a_while_is_asked_again(controller, provisioner):
+    async def story():
+        provisioner.faults = [OSError("the disk is full")]
+        controller.start()
+        controller.accept(plan(1, small=1))
+        await until(lambda: controller.progress.workers)
+        await controller.stop()
+
+    run(story())
+
+
+def test_whoever_wants_to_know_is_told_of_each_change_and_of_nothing_else(controller, provisioner):
+    told = []
+
+    async def story():
+        controller.on_progress = told.append
+        await controller.look()
+        await controller.carry_out(plan(1, small=1))
+        await controller.look()
+        del provisioner.existing["small-0"]
+        await controller.look()
+
+    run(story())
+    assert [len(progress.workers) for progress in told] == [1, 0]
+
+
+async def until(condition):
+    while not condition():  # noqa: ASYNC110  the controller tells of changes, not of conditions
+        await asyncio.sleep(0.01)
