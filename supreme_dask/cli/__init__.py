@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from supreme_dask.cli.controller import controller
 from supreme_dask.cli.documents import group
 from supreme_dask.cli.drain import drain, undrain
 from supreme_dask.cli.history import history
@@ -20,7 +21,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (drain, history, nodes, profiles, rollback, store, tag, undrain, up, worker):
+for command in (controller, drain, history, nodes, profiles, rollback, store, tag, undrain, up, worker):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

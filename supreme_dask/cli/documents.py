@@ -74,7 +74,7 @@ def _apply(kind: str) -> click.Command:
     @click.argument("file", type=click.File())
     def apply(store: str, system: str, name: str, why: str, expected: int | None, file: IO[str]) -> None:
         """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""
-        content = _parsed(file)
+        content = parsed(file)
 
         async def story(documents: Documents) -> DocumentRevision:
             document = f"{kind}/{name}"
@@ -141,7 +141,7 @@ def _rollback(kind: str) -> click.Command:
     return rollback
 
 
-def _parsed(file: IO[str]) -> Any:
+def parsed(file: IO[str]) -> Any:
     """Return the document in a file; JSON is YAML too."""
     try:
         content = yaml.safe_load(file)

@@ -61,11 +61,16 @@ def of_system(command: _C) -> _C:
 
 
 def default_store() -> str:
-    """Return the address of this user's own store on this machine, whose directory is made if needed."""
+    """Return the address of this user's own store on this machine."""
+    return f"sqlite://{state_directory()}/store.db"
+
+
+def state_directory() -> Path:
+    """Return the directory of what this user keeps on this machine; it is made if needed."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     directory = Path(home) / "supreme-dask"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return f"sqlite://{directory}/store.db"
+    return directory
 
 
 def author() -> str:

@@ -30,6 +30,8 @@ class Controller:
     ----------
     name : str
         Under which it reports.
+    groups : dict of str to WorkerGroup
+        Of which it makes workers, by name.
     progress : Progress
         What it has come to.
     on_progress : callable
@@ -38,10 +40,10 @@ class Controller:
 
     def __init__(self, provisioner: Provisioner, groups: Iterable[WorkerGroup], *, name: str = "controller") -> None:
         self.name = name
+        self.groups = {group.name: group for group in groups}
         self.progress = Progress(name)
         self.on_progress: Callable[[Progress], None] = lambda _progress: None
         self._provisioner = provisioner
-        self._groups = {group.name: group for group in groups}
         self._plan: Plan | None = None
         self._wanted = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -93,15 +95,15 @@ class Controller:
 
     async def _look_on(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await self._wanted.wait()
             self._wanted.clear()
             try:
                 await self.look()
             except Exception:  # a provisioner may raise anything, and the next look may go well
                 log.exception("The workers cannot be looked after now")
                 await asyncio.sleep(_LOOK)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._wanted.wait()
 
     # --------------------------------------------------------------------------------- take in
     async def _take_in(self, existing: Mapping[str, str], arrived: set[str]) -> None:
@@ -150,11 +152,11 @@ class Controller:
         return 0 if tried or trial.blocked(monotonic()) else 1
 
     async def _launch(self, group: str, count: int) -> None:
-        if group not in self._groups:
-            return self._fail(group, f"controller {self.name!r} has only {', '.join(self._groups) or 'nothing'}")
+        if group not in self.groups:
+            return self._fail(group, f"controller {self.name!r} has only {', '.join(self.groups) or 'nothing'}")
         log.info("Launch %d of group %s", count, group)
         try:
-            await self._provisioner.launch(self._groups[group], count)
+            await self._provisioner.launch(self.groups[group], count)
         except ProvisionError as error:
             self._fail(group, error.reason)
         return None

@@ -23,7 +23,7 @@ from supreme_dask.provisioners.names import Names
 from supreme_dask.provisioners.processes import Process
 
 _PATIENCE = 60.0  # s, or three start-up times: a worker that found no scheduler until then ends
-_GRACE = 15.0  # s; a nanny itself gives its worker ten
+_GRACE = 30.0  # s; longer than the notice that a worker takes to hand over what it holds
 _KEPT = 20  # directories of workers that have ended, for whoever wants to read their logs
 _TOLD = 3  # lines of a log
 _WIDEST = 200  # characters of one

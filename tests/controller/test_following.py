@@ -1,0 +1,171 @@
+"""Plans come through a real store to a controller in a process of its own, which may be killed at any moment."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from supreme_dask.controller.controller import Controller
+from supreme_dask.controller.following import Following
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan, Target
+from supreme_dask.provisioners.local import LocalProvisioner
+from supreme_dask.stores import Put, open_store
+from supreme_dask.stores.layout import epoch_key, plan_key
+from supreme_dask.stores.plans import Plans
+from supreme_dask.stores.registry import Registry
+from tests.controller.provisioners import OnPaper
+
+NOBODY = "tcp://127.0.0.1:1"
+PROGRAM = Path(__file__).with_name("following_program.py")
+SMALL = WorkerGroup("small")
+
+
+@pytest.fixture(params=["memory", "sqlite", "etcd"])
+def address(request, tmp_path):
+    if request.param == "memory":
+        return f"memory://{uuid.uuid4()}"
+    if request.param == "sqlite":
+        return f"sqlite://{tmp_path}/store.db"
+    return request.getfixturevalue("start_etcd")(1).url(str(uuid.uuid4()))
+
+
+def plan(generation, small, *, epoch=1, removable=()):
+    return Plan(generation, (Target("small", small, (), "a test wants it"),), epoch=epoch, removable=removable)
+
+
+async def publish(store, wanted):
+    await store.put(epoch_key("blue"), b"%d" % wanted.epoch)
+    await Plans(store, "blue").publish(wanted)
+
+
+async def progress_of(store, wanted):
+    """Wait until the reports are as wanted, and return that of the controller."""
+    async with aclosing(Plans(store, "blue").follow_progress()) as reports:
+        async for report in reports:
+            if wanted(report):
+                return report.get("local")
+    return None
+
+
+def workers(*names):
+    return lambda report: "local" in report and set(report["local"].workers) == set(names)
+
+
+@asynccontextmanager
+async def following(url, provisioner):
+    controller = Controller(provisioner, [SMALL], name="local")
+    task = asyncio.create_task(Following(url, "blue", controller, ttl=2).run())
+    try:
+        yield controller
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def run(story):
+    asyncio.run(asyncio.wait_for(story, 100))
+
+
+def test_a_plan_is_carried_out_and_what_was_reached_is_reported(address):
+    async def story():
+        async with open_store(address) as store:
+            async with following(address, OnPaper()):
+                await progress_of(store, workers())
+                await publish(store, plan(1, 2))
+                await progress_of(store, workers("small-0", "small-1"))
+                nodes = Registry(store, "blue").follow()
+                (node,) = await anext(found async for found in nodes if found)
+                assert (node.kind, node.facts["name"]) == ("controller", "local")
+                await publish(store, plan(2, 2, removable=("small-0",)))
+                await progress_of(store, workers("small-1", "small-2"))
+            assert await progress_of(store, lambda report: not report) is None
+            assert await Registry(store, "blue").nodes() == ()
+
+    run(story())
+
+
+def test_a_plan_that_cannot_be_read_leaves_the_last_one_in_force(address):
+    async def story():
+        provisioner = OnPaper()
+        async with open_store(address) as store, following(address, provisioner):
+            await publish(store, plan(1, 1))
+            await progress_of(store, workers("small-0"))
+            await store.transact((), (Put(plan_key("blue"), b'{"schema": 1, "workers": "many"}'),))
+            provisioner.joined = {"small-0", "small-1"}
+            provisioner.existing.clear()
+            await progress_of(store, workers("small-1"))
+            await publish(store, plan(2, 2))
+            await progress_of(store, workers("small-1", "small-2"))
+
+    run(story())
+
+
+def test_without_the_store_crashed_workers_are_still_replaced(tmp_path):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        url = f"etcd://127.0.0.1:{nobody.getsockname()[1]}/?timeout=1"
+
+        async def story():
+            provisioner = OnPaper()
+            async with following(url, provisioner) as controller:
+                controller.accept(plan(1, 1))
+                await until(lambda: provisioner.existing)
+                provisioner.joined = {"small-0"}
+                await controller.look()
+                provisioner.existing = {}
+                await until(lambda: set(provisioner.existing) == {"small-1"})
+
+        run(story())
+
+
+def test_a_controller_that_is_killed_goes_on_where_it_was(tmp_path):
+    url, directory = f"sqlite://{tmp_path}/store.db", tmp_path / "workers"
+
+    async def story():
+        async with open_store(url) as store:
+            await publish(store, plan(1, 3))
+            first = start(url, directory)
+            await progress_of(store, workers("small-0", "small-1", "small-2"))
+            await publish(store, plan(2, 4))
+            first.kill()
+            first.wait()
+            os.kill(pid_of(directory, "small-1"), signal.SIGKILL)
+            await progress_of(store, lambda report: not report)
+            second = start(url, directory)
+            try:
+                report = await progress_of(
+                    store, lambda report: "local" in report and len(report["local"].workers) == 4
+                )
+                assert {"small-0", "small-2"} < set(report.workers)
+                assert "small-1" not in report.workers
+            finally:
+                second.terminate()
+                second.wait()
+
+    try:
+        run(story())
+    finally:
+        with LocalProvisioner(directory, scheduler=NOBODY) as provisioner:
+            asyncio.run(provisioner.remove(list(asyncio.run(provisioner.workers()))))
+
+
+def start(url, directory):
+    return subprocess.Popen([sys.executable, PROGRAM, url, "blue", directory, NOBODY])
+
+
+async def until(condition):
+    while not condition():  # noqa: ASYNC110  the controller tells of changes, not of conditions
+        await asyncio.sleep(0.01)
+
+
+def pid_of(directory, name):
+    return json.loads((directory / name / "process.json").read_text())["process"]["pid"]
