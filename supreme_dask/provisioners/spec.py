@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,6 +20,7 @@ from supreme_dask.provisioners.names import Names
 log = logging.getLogger(__name__)
 
 _ENDED = (Status.closed, Status.failed)
+_PATIENCE = 30.0  # s
 _REMEMBERED = 100  # workers that have ended
 
 
@@ -45,7 +45,8 @@ class SpecProvisioner:
         self._spec = spec
         self._names = Names()
         self._starts: dict[str, asyncio.Task[None]] = {}
-        self._arrived: deque[str] = deque(maxlen=_REMEMBERED)
+        self._met: set[str] = set()
+        self._arrived: dict[str, None] = {}  # in the order in which they did
         self._last_words: dict[str, str] = {}
         for name in self._ours():
             self._names.see(name, self._group(name))
@@ -60,33 +61,33 @@ class SpecProvisioner:
 
     async def remove(self, names: Collection[str]) -> None:
         """See `Provisioner.remove`."""
+        await self._until_started(names)
         leaving = [name for name in names if name in self._cluster.worker_spec]
-        starts = [self._starts[name] for name in leaving if name in self._starts]
         for name in leaving:
             del self._cluster.worker_spec[name]
-        await _cancelled(starts)
         if leaving:
             await self._cluster._correct_state()  # type: ignore[no-untyped-call]
 
     async def workers(self) -> Mapping[str, str]:
         """See `Provisioner.workers`."""
+        self._note_arrivals()
         for name in self._ours():
-            worker = self._cluster.workers.get(name)
-            if worker is None or worker.status in _ENDED:
+            if self._has_ended(name):
                 self._drop(name, "it was closed")
         return {name: self._group(name) for name in self._ours()}
 
     async def arrived(self) -> Collection[str]:
         """See `Provisioner.arrived`."""
-        return {*self._arrived, *(name for name in self._ours() if name not in self._starts)}
+        self._note_arrivals()
+        return set(self._arrived)
 
     async def last_words(self, name: str) -> str:
         """See `Provisioner.last_words`."""
         return self._last_words.get(name, "")
 
     async def close(self) -> None:
-        """Give up the workers that are still starting, so that the cluster can be closed."""
-        await _cancelled(self._starts.values())
+        """Wait for workers that are starting, so that the cluster can be closed."""
+        await self._until_started(list(self._starts))
 
     # ----------------------------------------------------------------------------------- parts
     def _add(self, name: str, spec: Mapping[str, Any]) -> None:
@@ -110,13 +111,39 @@ class SpecProvisioner:
             with suppress(Exception):
                 await worker.close()
         else:
-            self._arrived.append(name)
+            self._arrived[name] = None
         finally:
             del self._starts[name]
+
+    def _note_arrivals(self) -> None:
+        for name in self._ours():
+            worker = self._cluster.workers.get(name)
+            # Those that the cluster started itself are among its workers only when they have started.
+            if worker is not None and name not in self._starts and worker.status != Status.failed:
+                self._arrived[name] = None
+        for oldest in [name for name in self._arrived if name not in self._cluster.worker_spec][:-_REMEMBERED]:
+            del self._arrived[oldest]
+
+    def _has_ended(self, name: str) -> bool:
+        worker = self._cluster.workers.get(name)
+        if worker is None:
+            return name in self._met  # else the cluster itself is starting it
+        self._met.add(name)
+        return worker.status in _ENDED
+
+    async def _until_started(self, names: Collection[str]) -> None:
+        """Wait for those that are starting, because a nanny cannot be closed then; give up those that hang."""
+        starts = [self._starts[name] for name in names if name in self._starts]
+        if starts:
+            _, hanging = await asyncio.wait(starts, timeout=_PATIENCE)
+            for start in hanging:
+                start.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
 
     def _drop(self, name: str, why: str) -> None:
         self._cluster.worker_spec.pop(name, None)
         self._cluster.workers.pop(name, None)
+        self._met.discard(name)
         self._last_words[name] = why
         for oldest in list(self._last_words)[:-_REMEMBERED]:
             del self._last_words[oldest]
@@ -126,10 +153,3 @@ class SpecProvisioner:
 
     def _group(self, name: object) -> str:
         return group_of(str(name), self._groups)
-
-
-async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
