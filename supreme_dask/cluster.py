@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dask.system import CPU_COUNT
@@ -12,8 +13,11 @@ from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 from distributed.system import MEMORY_LIMIT
 
+from supreme_dask.controller.controller import Controller
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.resources import MEMORY
+from supreme_dask.provisioners.spec import SpecProvisioner
+from supreme_dask.stores import schemas
 
 PRELOAD = "supreme_dask.preload"
 
@@ -25,6 +29,9 @@ class SupremeCluster(SpecCluster):
     ----------
     groups
         The workers. By default one with all cores and all memory of this machine.
+    policy
+        Rules by which workers are added and removed, between `minimum` and `maximum` of each group, such as
+        ``{"backlog": {"kind": "demand"}, "rest": {"kind": "idle"}}``; None to leave the groups as they are.
     host
         Where scheduler and workers listen. By default nobody outside this machine reaches them.
     port
@@ -35,6 +42,11 @@ class SupremeCluster(SpecCluster):
         Level below which scheduler and workers log nothing; 0 to log everything.
     options
         For `distributed.SpecCluster`, such as ``asynchronous``.
+
+    Raises
+    ------
+    PolicyError
+        If the policy cannot be used.
 
     Examples
     --------
@@ -49,6 +61,7 @@ class SupremeCluster(SpecCluster):
         self,
         groups: Sequence[WorkerGroup] | None = None,
         *,
+        policy: Mapping[str, Any] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         dashboard_address: str | None = "127.0.0.1:0",
@@ -56,6 +69,9 @@ class SupremeCluster(SpecCluster):
         **options: Any,
     ) -> None:
         self.groups = list(groups) if groups is not None else [_whole_machine()]
+        if policy is not None:
+            schemas.policy(policy)  # what is wrong with it is better said before anything has started
+            self.groups = [_within_limits(group) for group in self.groups]
         scheduler = {
             "host": host,
             "port": port,
@@ -64,13 +80,12 @@ class SupremeCluster(SpecCluster):
             "dashboard_address": dashboard_address or f"{host}:0",
             "preload": [PRELOAD],
         }
+        self._policy = policy
+        self._controller: Controller | None = None
+        self._silence = silence_logs
+        self._host = host
         workers = {
-            f"{group.name}-{number}": {
-                "cls": Nanny,
-                "options": {**_worker_options(group, host), "silence_logs": silence_logs},
-            }
-            for group in self.groups
-            for number in range(group.count)
+            f"{group.name}-{number}": self._spec(group) for group in self.groups for number in range(group.count)
         }
         super().__init__(  # type: ignore[no-untyped-call]
             workers=workers,
@@ -78,6 +93,30 @@ class SupremeCluster(SpecCluster):
             silence_logs=silence_logs,
             **options,
         )
+
+    async def _start(self) -> None:
+        await super()._start()  # type: ignore[no-untyped-call]
+        if self._policy is not None and self._controller is None:
+            self._scale(self._policy)
+
+    async def _close(self) -> None:
+        if self._controller is not None:
+            await self._controller.stop()
+            await self._provisioner.close()
+        await super()._close()  # type: ignore[no-untyped-call]
+
+    def _scale(self, policy: Mapping[str, Any]) -> None:
+        """Let the scheduler plan by a policy, and carry its plans out."""
+        scheduler: Any = self.scheduler
+        engine = scheduler.plugins["supreme"].scaling
+        self._provisioner = SpecProvisioner(self, [group.name for group in self.groups], self._spec)
+        self._controller = Controller(self._provisioner, self.groups, name="cluster")
+        self._controller.on_progress = engine.report
+        engine.begin(self._controller.accept, policy=policy, groups=self.groups)
+        self._controller.start()
+
+    def _spec(self, group: WorkerGroup) -> dict[str, Any]:
+        return {"cls": Nanny, "options": {**_worker_options(group, self._host), "silence_logs": self._silence}}
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
         """Keep a nanny whose worker is gone: it starts it again.
@@ -105,6 +144,11 @@ def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:
         "dashboard_address": f"{host}:0",
         "preload": [PRELOAD],
     }
+
+
+def _within_limits(group: WorkerGroup) -> WorkerGroup:
+    most = group.count if group.maximum is None else min(group.count, group.maximum)
+    return replace(group, count=max(most, group.minimum))
 
 
 def _whole_machine() -> WorkerGroup:

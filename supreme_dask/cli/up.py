@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import signal
 import threading
+from typing import IO, Any
 
 import click
 
+from supreme_dask.cli.documents import parsed
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.errors import SupremeError
 
 _FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
+_NUMBERS: dict[str, Any] = {
+    "cpu": float,
+    "count": int,
+    "minimum": int,
+    "maximum": int,
+    "cost": float,
+    "startup": float,
+}
 
 
 @click.command()
@@ -19,19 +30,35 @@ _FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
     multiple=True,
     metavar=_FORM,
     callback=lambda _context, _option, texts: tuple(_group(text) for text in texts),
-    help="Equal workers; may be repeated. Of cpu, memory and count, what is left out is 1, 2 GiB, and 1.",
+    help="Equal workers; may be repeated. Of cpu, memory and count, what is left out is 1, 2 GiB, and 1. "
+    "With a policy also minimum, maximum, cost per hour, and startup in seconds.",
+)
+@click.option(
+    "--policy",
+    type=click.File(),
+    help="Add and remove workers by these rules, as YAML. Without it, there are as many as each group counts.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8786, show_default=True, help="Port of the scheduler; 0 for any.")
 @click.option("--dashboard-address", default="127.0.0.1:8787", show_default=True, help="Where the dashboard listens.")
-def up(groups: tuple[WorkerGroup, ...], host: str, port: int, dashboard_address: str) -> None:
+def up(groups: tuple[WorkerGroup, ...], policy: IO[str] | None, host: str, port: int, dashboard_address: str) -> None:
     """Run a scheduler and its workers on this machine, until Ctrl-C."""
     from supreme_dask.cluster import SupremeCluster  # distributed takes a second to import; --help need not
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with SupremeCluster(groups or None, host=host, port=port, dashboard_address=dashboard_address) as cluster:
+    try:
+        cluster = SupremeCluster(
+            groups or None,
+            policy=parsed(policy) if policy else None,
+            host=host,
+            port=port,
+            dashboard_address=dashboard_address,
+        )
+    except SupremeError as error:
+        raise click.ClickException(str(error)) from error
+    with cluster:
         click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
         for group in cluster.groups:
             click.echo(f"{group.count} × {group.name}: {group.capacity}")
@@ -47,12 +74,8 @@ def _group(text: str) -> WorkerGroup:
         raise click.BadParameter(f"{text!r}: expected {_FORM}")
     try:
         amounts = {key: amount for key, _, amount in written}
-        return WorkerGroup(
-            name,
-            cpu=float(amounts.pop("cpu", 1)),
-            memory=amounts.pop("memory", "2 GiB"),
-            count=int(amounts.pop("count", 1)),
-            resources={**amounts},
-        )
+        known = {key: read(amounts.pop(key)) for key, read in _NUMBERS.items() if key in amounts}
+        memory = amounts.pop("memory", "2 GiB")
+        return WorkerGroup(name, memory=memory, resources={**amounts}, **known)
     except ValueError as error:  # DemandError is one too
         raise click.BadParameter(f"{text!r}: {error}; expected {_FORM}") from None

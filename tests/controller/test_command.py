@@ -1,6 +1,7 @@
 """``dask supreme controller`` makes workers on this machine, as the scheduler of a system plans."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 from distributed import Scheduler
 
+import supreme_dask
 from supreme_dask.cli import main
 from supreme_dask.core.plans import Plan, Target
 from supreme_dask.provisioners.local import LocalProvisioner
@@ -84,6 +86,24 @@ def test_planned_workers_join_leave_by_name_and_outlive_the_command(command, url
 async def joined(scheduler, names):
     while {str(worker.name) for worker in scheduler.workers.values()} != names:  # noqa: ASYNC110  no event tells it
         await asyncio.sleep(0.05)
+
+
+def test_a_task_that_waits_brings_a_worker_through_the_store(command, url):
+    environment = {**os.environ, "DASK_SUPREME__STORE": url, "DASK_SUPREME__SYSTEM": "blue"}
+    options = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+    scheduler = [sys.executable, "-m", "dask", "scheduler", *options, "--preload", "supreme_dask.preload"]
+
+    async def set_up():
+        async with open_store(url) as store:
+            await Documents(store, "blue").publish("groups/default", GROUPS, author="ann")
+
+    asyncio.run(set_up())
+    with subprocess.Popen(scheduler, env=environment) as process, command():
+        try:
+            with supreme_dask.connect(url, system="blue", wait=60) as client:
+                assert client.submit(sum, [1, 2]).result(timeout=100) == 3
+        finally:
+            process.terminate()
 
 
 def test_groups_of_a_file_count_before_those_that_are_published(command, url, tmp_path):
