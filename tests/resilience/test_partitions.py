@@ -57,7 +57,7 @@ async def test_a_connection_to_a_worker_that_breaks_costs_the_worker_and_no_resu
     a.link.reset()
     await until(lambda: cluster.names() == {"b"})
     assert await client.gather(futures) == SQUARES
-    assert await a.process.wait() == 0
+    await a.process.wait()
 
 
 @linked()

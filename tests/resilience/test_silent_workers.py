@@ -61,7 +61,7 @@ async def test_a_host_that_is_frozen_is_given_up_and_makes_no_trouble_when_it_is
     await until(lambda: cluster.names() == {"b"})
     a.signal(signal.SIGCONT)
     assert await client.gather(futures) == SQUARES
-    assert await a.process.wait() == 0  # Dask lets worker and nanny end; whoever started them may start them again
+    await a.process.wait()  # Dask lets worker and nanny end; whoever started them may start them again
 
 
 @linked(SOON)
@@ -84,7 +84,7 @@ async def test_a_worker_without_a_nanny_that_has_nothing_to_do_and_is_frozen_is_
     a.signal(signal.SIGSTOP)
     await until(lambda: not cluster.names())
     a.signal(signal.SIGCONT)
-    assert await a.process.wait() == 0
+    await a.process.wait()
 
 
 @pytest.mark.slow

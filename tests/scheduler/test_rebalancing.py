@@ -146,7 +146,7 @@ async def test_held_work_is_even_after_two_of_four_were_replaced(client, schedul
 @pytest.mark.slow
 @supreme(*[worker()] * 4, Worker=Nanny)
 async def test_processes_that_are_replaced_end_up_even(client, scheduler, *replaced):
-    futures = client.map(lambda number: bytes([number]) * 8 * MiB, range(100), pure=False)
+    futures = client.map(lambda number: bytes([number]) * SIZE, range(100), pure=False)
     await wait(futures)
     new = [await Nanny(scheduler.address, nthreads=1, memory_limit="20 GiB") for _ in range(2)]
     for one in replaced[:2]:
