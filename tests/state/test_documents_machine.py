@@ -23,7 +23,7 @@ NAMES = st.sampled_from(["policy/a", "policy/b", "groups/c"])
 
 
 def content(name, number):
-    rule = {"threshold": number, "action": "add"} if name.startswith("policy") else {"count": number}
+    rule = {"threshold": number, "action": "add_node"} if name.startswith("policy") else {"count": number}
     return {"one": rule}
 
 
