@@ -23,8 +23,9 @@ NAMES = st.sampled_from(["policy/a", "policy/b", "groups/c"])
 
 
 def content(name, number):
-    rule = {"threshold": number, "action": "add_node"} if name.startswith("policy") else {"count": number}
-    return {"one": rule}
+    if name.startswith("policy"):
+        return {"high_cpu": {"threshold": number, "action": "add_node"}}
+    return {"small": {"count": number}}
 
 
 class Machine(RuleBasedStateMachine):
