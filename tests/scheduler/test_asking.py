@@ -1,13 +1,12 @@
 """What is asked of workers and nannies, against real sockets and processes."""
 
-import os
-import signal
 import socket
 
+import psutil
 from distributed import Nanny
 
 from supreme_dask.scheduler.asking import end_process, greet, inquire
-from tests.scheduler.clusters import supreme, worker
+from tests.scheduler.clusters import supreme, until, worker
 
 
 def silent():
@@ -40,7 +39,9 @@ async def test_without_a_nanny_there_is_none_and_a_frozen_one_says_nothing(clien
 async def test_a_nanny_tells_what_its_process_does(client, scheduler, nanny):
     served = nanny.worker_address
     assert await inquire(nanny.address, served, 10) == "runs"
-    os.kill(nanny.pid, signal.SIGSTOP)
+    process = psutil.Process(nanny.pid)
+    process.suspend()
+    await until(lambda: process.status() == psutil.STATUS_STOPPED)
     assert await inquire(nanny.address, served, 10) == "stopped"
-    os.kill(nanny.pid, signal.SIGCONT)
+    process.resume()
     assert await inquire(nanny.address, "tcp://127.0.0.1:1", 10) == "gone"
