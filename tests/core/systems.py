@@ -22,6 +22,7 @@ def worker(name, of, *, running=0, remaining=0.0, stored=0, **known):
     """Return a worker, on which each running task holds a core."""
     reserved = Resources.of({"cpu": 1000 * running})
     free = of.capacity.minus(reserved).minus(Resources.of({MEMORY: stored}))
+    known.setdefault("unique", stored)
     known.setdefault("idle_since", None if running else 0.0)
     return WorkerView(
         f"tcp://{name}",

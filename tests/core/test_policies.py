@@ -105,6 +105,18 @@ def test_idle_workers_stay_where_the_others_could_not_store_their_results():
     assert len(victims(default(groups=[view(SMALL)], workers=idle, now=100.0))) == 2
 
 
+def test_the_last_worker_goes_too_when_it_stores_nothing():
+    idle = [worker("small-0", SMALL, stored=5_000_000, unique=0, idle_since=0.0)]  # its process has grown
+    assert targets(default(groups=[view(SMALL)], workers=idle, now=100.0)) == {"small": 0}
+
+
+def test_who_stays_as_the_minimum_of_one_group_stores_what_another_gives_up():
+    of = group("first", minimum=1)
+    idle = [worker("first-0", of, idle_since=0.0), worker("small-0", SMALL, stored=GiB, idle_since=0.0)]
+    plan = default(groups=[view(of), view(SMALL)], workers=idle, now=100.0)
+    assert targets(plan) == {"first": 1, "small": 0}
+
+
 def test_the_minimum_stays():
     of = group(minimum=2)
     idle = [worker(f"small-{number}", of, idle_since=0.0) for number in range(4)]

@@ -18,8 +18,8 @@ POLICY = {"backlog": {"kind": "demand"}, "rest": {"kind": "idle", "after-seconds
 
 def groups(**small):
     return [
-        WorkerGroup("large", memory="1 GiB", count=0, maximum=1, startup=3, cost=4),
         WorkerGroup("small", **{"memory": "512 MiB", "maximum": 2, "startup": 3, **small}),
+        WorkerGroup("large", memory="1 GiB", count=0, maximum=1, startup=3, cost=4),
     ]
 
 
@@ -34,16 +34,16 @@ def wait_for(condition, seconds=60):
         time.sleep(0.1)
 
 
-def test_the_group_that_can_run_what_waits_is_launched_and_goes_when_nothing_waits():
+def test_the_group_that_can_run_what_waits_is_launched_from_nothing_and_goes_again():
     with (
-        SupremeCluster(groups(count=1, minimum=1), policy=POLICY, dashboard_address=None) as cluster,
+        SupremeCluster(groups(count=0), policy=POLICY, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         big = client.submit(sum, [1, 2], resources={"memory": "700 MiB"})
         assert big.result(timeout=60) == 3
-        assert names(client) == ["large-0", "small-0"]
+        assert names(client) == ["large-0"]
         del big
-        wait_for(lambda: names(client) == list(cluster.workers) == ["small-0"])
+        wait_for(lambda: names(client) == list(cluster.workers) == [])
 
 
 def test_what_a_leaving_worker_holds_is_handed_over():
@@ -69,7 +69,7 @@ def test_a_nanny_that_ends_is_replaced_under_a_new_name():
 
 def test_it_begins_with_what_the_limits_allow():
     with SupremeCluster(groups(count=3), policy=POLICY, dashboard_address=None) as cluster:
-        assert [group.count for group in cluster.groups] == [0, 2]
+        assert [group.count for group in cluster.groups] == [2, 0]
     with SupremeCluster(groups(count=3), dashboard_address=None) as cluster:
         assert len(cluster.workers) == 3
 

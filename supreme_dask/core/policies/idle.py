@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from supreme_dask.core import reasons
 from supreme_dask.core.policies.base import Proposal, Spare
@@ -36,11 +37,13 @@ class Idle:
 
     def propose(self, situation: Situation) -> Iterable[Proposal]:
         """Propose those that are idle for long enough, as far as the others can store what they store."""
-        stored, capacity = _memory(situation)
+        stored = sum(worker.unique for worker in situation.snapshot.workers)
+        capacity = sum(worker.capacity[MEMORY] for worker in situation.snapshot.workers if not worker.draining)
         for name, supply in situation.groups.items():
             patience = supply.group.startup if self.seconds is None else self.seconds
-            spare = []
-            for worker in self._idle(supply, situation.snapshot.now, patience):
+            most = max(supply.count - supply.group.minimum, 0)
+            spare: list[str] = []
+            for worker in islice(self._idle(supply, situation.snapshot.now, patience), most):
                 if stored > _FULL * (capacity - worker.capacity[MEMORY]):
                     break
                 capacity -= worker.capacity[MEMORY]
@@ -55,10 +58,3 @@ class Idle:
             if not worker.running and worker.idle_since is not None and now - worker.idle_since >= patience
         }
         return (idle[name] for name in choose(idle.values(), len(idle)))
-
-
-def _memory(situation: Situation) -> tuple[int, int]:
-    """Return the bytes that are stored on workers, and those that they have."""
-    workers = [worker for worker in situation.snapshot.workers if not worker.draining]
-    stored = sum(max(worker.allocated[MEMORY] - worker.reserved[MEMORY], 0) for worker in situation.snapshot.workers)
-    return stored, sum(worker.capacity[MEMORY] for worker in workers)
