@@ -63,6 +63,7 @@ bench: .venv/.test           ## benchmarks; figures go to out/
 	$(BIN)/python tests/benchmarks/throughput.py --json out/throughput.json
 	$(BIN)/python tests/benchmarks/mixed_memory.py --json out/mixed_memory.json
 	$(BIN)/python tests/benchmarks/sharing.py --json out/sharing.json
+	$(BIN)/python tests/benchmarks/groups.py --json out/groups.json
 
 docs: .venv/.docs
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
