@@ -252,6 +252,24 @@ def test_a_worker_that_is_killed_at_any_step_costs_only_what_it_had_not_handed_o
     asyncio.run(story())
 
 
+def test_a_scheduler_that_was_overtaken_removes_nobody(address, gate):
+    async def story():
+        async with system(address) as one:
+            futures = await one.load(gate)
+            one.drains.drain(["a"], reason="a test")
+            await one.reach("finishing")
+            async with open_store(address) as store:
+                await next_epoch(store, "blue")
+            gate.touch()
+            assert await one.client.gather(list(futures)) == [bytes(1000), b"x" * 1000, 1]
+            await until(one.scheduler.plugins["supreme-drains"]._task.done)
+            one.drains.tick()
+            assert one.state == "finishing"
+            assert one.removable == []
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("at", ["finishing", "moving", "leaving"])
 def test_a_scheduler_that_starts_goes_on_with_what_another_had_begun(at, tmp_path):
     url = f"sqlite://{tmp_path}/store.db"
