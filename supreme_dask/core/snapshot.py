@@ -131,6 +131,8 @@ class WaitingView:
         Seconds that one of them is expected to run.
     bound : bool
         Whether they may run on certain workers only, so that no other could help.
+    running : int
+        How many of the shape run.
     """
 
     type: str
@@ -139,6 +141,7 @@ class WaitingView:
     count: int
     duration: float = 0.5
     bound: bool = False
+    running: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,7 @@ def _waiting(shape: Shape, names: list[tuple[str, int]], now: float) -> WaitingV
         shape.count,
         max(shape.duration, seen),
         shape.restrictions is not None and not shape.restrictions.loose,
+        shape.running,
     )
 
 

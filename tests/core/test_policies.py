@@ -1,5 +1,7 @@
 """What each rule proposes."""
 
+from dataclasses import replace
+
 import pytest
 
 from supreme_dask.core.policies import DEFAULT_POLICY, read_policy
@@ -24,9 +26,9 @@ def default(**groups_and_more):
 
 # ------------------------------------------------------------------------------------------ demand
 def test_a_burst_gets_as_many_as_do_it_in_time():
-    # 80 tasks of 1 s on workers of 2 cores, to be done in 10 s.
+    # 80 tasks of 1 s on workers of 2 cores, to be done in 5 s.
     plan = default(groups=[view(SMALL)], shapes=[waiting(80, duration=1.0)])
-    assert targets(plan) == {"small": 4}
+    assert targets(plan) == {"small": 8}
     assert plan.targets[0].reason == "for 80 waiting tasks of load"
 
 
@@ -63,7 +65,7 @@ def test_nobody_is_launched_who_would_arrive_to_nothing():
     busy = [worker(f"small-{number}", SMALL, running=2, remaining=1.0) for number in range(2)]
     assert targets(default(groups=[view(SMALL)], workers=busy, shapes=[waiting(8, duration=2.0)])) == {"small": 2}
     plan = default(groups=[view(SMALL)], workers=busy, shapes=[waiting(80, duration=2.0)])
-    assert targets(plan) == {"small": 8}
+    assert targets(plan) == {"small": 16}
 
 
 def test_a_worker_that_will_be_busy_for_long_is_no_room():
@@ -74,6 +76,10 @@ def test_a_worker_that_will_be_busy_for_long_is_no_room():
 def test_of_an_unknown_type_one_is_measured_first():
     plan = default(groups=[view(SMALL)], shapes=[waiting(100, duration=0.5, measured=False)])
     assert targets(plan) == {"small": 1}
+    # Those that are measured take all memory of their workers.
+    probing = [worker(f"small-{number}", SMALL, running=1, remaining=100.0, stored=4 * GiB) for number in range(2)]
+    unknown = replace(waiting(100, duration=0.5, measured=False), running=2)
+    assert targets(default(groups=[view(SMALL)], workers=probing, shapes=[unknown])) == {"small": 4}
 
 
 def test_a_blocked_group_is_left_to_others():

@@ -83,7 +83,7 @@ class _Places:
         self._supplies = list(situation.groups.values())
         self._waiting = waiting
         self._horizon = horizon
-        self._names = sorted({name for one in waiting for name in one.demand})
+        self._names = sorted({MEMORY, *(name for one in waiting for name in one.demand)})
         self._demands = np.array([self._demand(one) for one in waiting])
 
     def needed(self) -> dict[str, int]:
@@ -110,8 +110,13 @@ class _Places:
             yield from zip((supply.group.name for supply in growing), more, strict=True)
 
     def _at_once(self, one: WaitingView) -> int:
-        """Return how many of a shape need a place at the same time. Of an unknown type one is measured first."""
-        return min(one.count, math.ceil(one.count * one.duration / self._horizon)) if one.measured else 1
+        """Return how many of a shape need a place at the same time.
+
+        Of an unknown type one is measured first; the longer that takes, the more begin beside it.
+        """
+        if not one.measured:
+            return min(one.count, max(one.running, 1))
+        return min(one.count, math.ceil(one.count * one.duration / self._horizon))
 
     def _are_done_before(self) -> NDArray[np.bool_]:
         """Tell of each shape whether those who are there would have done it before a further worker could begin."""
@@ -131,7 +136,7 @@ class _Places:
     # ----------------------------------------------------------------------------------- vectors
     def _demand(self, one: WaitingView) -> list[float]:
         amounts = self._vector(one.demand, 1)
-        if not one.measured and MEMORY in self._names:
+        if not one.measured:
             # It needs a worker on which nothing else runs.
             amounts[self._names.index(MEMORY)] = float(_least_memory(self._situation))
         return amounts

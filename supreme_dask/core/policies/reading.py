@@ -42,8 +42,8 @@ DEFAULT_POLICY: dict[str, Any] = {
 _DWELL = {"add_node": 30.0, "remove_node": 120.0}
 """Seconds for which a threshold must have been crossed, if nothing is said: to add too late delays work, to remove
 too early costs a start."""
-_WITHIN = 10.0
-"""Seconds in which what waits should be done, if nothing is said."""
+_WITHIN = 5.0
+"""Seconds in which what waits should be done, if nothing is said: Dask's own distributed.adaptive.target-duration."""
 
 Content = Mapping[str, Mapping[str, Any]]
 Find = Callable[[str], Callable[..., Rule]]
