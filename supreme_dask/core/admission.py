@@ -9,7 +9,8 @@ See `queues` for the order, `placement` for the choice of a worker, `patience` f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from supreme_dask.core import placement, reasons
 from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
@@ -189,9 +190,9 @@ class Admission:
         """Tell whether something waits that no open worker could run, even if nothing else ran there."""
         return self._patience.lacks_host()
 
-    def snapshot(self, now: float) -> Snapshot:
-        """Return the cluster as it is at the time `now`."""
-        return take(self.ledger, self.queues, now)
+    def snapshot(self, now: float, more: Callable[[Row], Mapping[str, Any]] | None = None) -> Snapshot:
+        """Return the cluster as it is at the time `now`, with what `more` says of workers; see `snapshot.take`."""
+        return take(self.ledger, self.queues, now, *([more] if more else []))
 
     def explain(self, key: Key) -> str | None:
         """Say why a task waits; None if it does not."""

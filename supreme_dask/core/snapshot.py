@@ -1,12 +1,14 @@
 """The cluster at one instant, immutable: for explanations, pictures, scaling and tests. Never on the hot path.
 
-`take` tells what the ledger and the queues know. What only the scheduler's process can tell (names and groups of
-workers, what their processes use, who is starting) it adds with `dataclasses.replace`.
+`take` tells what the ledger and the queues know, and of workers what only the scheduler's process can tell (names and
+groups, what their processes use) if it is given; who is starting is added with `dataclasses.replace`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from supreme_dask.core.axes import IDLE_AXIS, THREADS_AXIS
 from supreme_dask.core.groups import WorkerGroup
@@ -216,11 +218,23 @@ class Snapshot:
     usage: Windows = Windows()
 
 
-def take(ledger: Ledger, queues: Queues, now: float) -> Snapshot:
-    """Return what the ledger and the queues hold at the time `now`."""
+def _nothing_more(_: Row) -> Mapping[str, Any]:
+    return {}
+
+
+def take(
+    ledger: Ledger, queues: Queues, now: float, more: Callable[[Row], Mapping[str, Any]] = _nothing_more
+) -> Snapshot:
+    """Return what the ledger and the queues hold at the time `now`.
+
+    Parameters
+    ----------
+    more
+        Returns what else is known of a worker, by attribute of `WorkerView`.
+    """
     names = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
     waiting = tuple(_waiting(shape, names, now) for shape in queues.in_order())
-    return Snapshot(tuple(_worker(row, names, now) for row in ledger.rows.values()), waiting, now=now)
+    return Snapshot(tuple(_worker(row, names, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
 
 
 def _waiting(shape: Shape, names: list[tuple[str, int]], now: float) -> WaitingView:
@@ -238,7 +252,7 @@ def _waiting(shape: Shape, names: list[tuple[str, int]], now: float) -> WaitingV
     )
 
 
-def _worker(row: Row, names: list[tuple[str, int]], now: float) -> WorkerView:
+def _worker(row: Row, names: list[tuple[str, int]], now: float, more: Mapping[str, Any]) -> WorkerView:
     capacity = {name: row.capacity[axis] for name, axis in names}
     free = {name: row.free[axis] for name, axis in names}
     reserved = {name: capacity[name] - free[name] for name in capacity}
@@ -254,6 +268,7 @@ def _worker(row: Row, names: list[tuple[str, int]], now: float) -> WorkerView:
         row.behind,
         reserved=Resources.of(reserved),
         remaining=_remaining(row, now),
+        **more,
     )
 
 

@@ -7,9 +7,11 @@ snapshot is taken in a few ten milliseconds, however many tasks and results ther
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic, time
+from typing import Any
 
 from distributed.scheduler import Scheduler, WorkerState
 
@@ -70,47 +72,43 @@ class SystemMetricsMonitor:
 
     def snapshot(self) -> Snapshot:
         """Return the cluster as it is now."""
-        now = monotonic()
-        taken = self._admission.snapshot(now)
+        now, wall = monotonic(), time()
         groups = self._groups()
-        self._look(now, taken, groups)
-        wall = time()
+        self._listen(now, groups)
         self.bound = {name: until for name, until in self.bound.items() if until > now}
         look = _Look(
             wall,
             observe.pinned(self._scheduler),
             self._drains.states().keys(),
             self._drains.returnable(),
-            _RESULTS_LOOKED_AT // max(len(taken.workers), 1) + 1,
+            _RESULTS_LOOKED_AT // max(len(self._watched), 1) + 1,
         )
-        workers = tuple(self._worker(view, look) for view in taken.workers)
-        self._rooms.update((view.group, view.capacity) for view in workers if view.group)
+        taken = self._admission.snapshot(now, partial(self._more, look))
+        self._sample(now, taken.waiting, groups)
+        self._rooms.update((view.group, view.capacity) for view in taken.workers if view.group)
         return replace(
             taken,
-            workers=workers,
-            groups=tuple(self._group(view, workers) for view in groups),
+            groups=tuple(self._group(view, taken.workers) for view in groups),
             wall=wall,
             spent=self._spent,
             usage=self._of_group(_ALL),
         )
 
-    def _worker(self, view: WorkerView, look: _Look) -> WorkerView:
-        address = view.address
-        ws, watched = self._scheduler.workers[address], self._watched[address]
-        row = self._admission.ledger.rows[address]
+    def _more(self, look: _Look, row: Row) -> Mapping[str, Any]:
+        """Return what the ledger does not know of a worker."""
+        ws, watched = self._scheduler.workers[row.address], self._watched[row.address]
         draining = watched.name in look.draining
-        return replace(
-            view,
-            name=watched.name,
-            group=watched.group,
-            draining=draining,
-            leaving=draining and watched.name not in look.returnable,
-            elapsed=observe.elapsed(ws, look.wall) if ws.executing else 0.0,
-            unique=observe.held_alone(ws, look.results) if ws.has_what else 0,
-            pinned=address in look.pinned or watched.name in self.bound,
-            idle_since=None if row.tasks else max(row.progress, watched.joined),
-            usage=watched.windows,
-        )
+        return {
+            "name": watched.name,
+            "group": watched.group,
+            "draining": draining,
+            "leaving": draining and watched.name not in look.returnable,
+            "elapsed": observe.elapsed(ws, look.wall) if ws.executing else 0.0,
+            "unique": observe.held_alone(ws, look.results) if ws.has_what else 0,
+            "pinned": row.address in look.pinned or watched.name in self.bound,
+            "idle_since": None if row.tasks else max(row.progress, watched.joined),
+            "usage": watched.windows,
+        }
 
     def _group(self, view: GroupView, workers: Sequence[WorkerView]) -> GroupView:
         """Add what a group uses, and what its workers had for tasks when there were some."""
@@ -119,7 +117,7 @@ class SystemMetricsMonitor:
         return replace(view, room=None if there else self._rooms.get(name), usage=self._of_group(name))
 
     # ----------------------------------------------------------------------------------- usage
-    def _look(self, now: float, taken: Snapshot, groups: Sequence[GroupView]) -> None:
+    def _listen(self, now: float, groups: Sequence[GroupView]) -> None:
         """Take in the heartbeats that came since the last look."""
         rows, workers = self._admission.ledger.rows, self._scheduler.workers
         self._watched = {address: self._watched.get(address) or _Watched(now) for address in rows}
@@ -131,9 +129,13 @@ class SystemMetricsMonitor:
             if watched.seen != ws.last_seen:
                 watched.hear(ws, rows[address], hosts[rows[address].host], now)
         self._spend(now, groups)
-        if now - self._summed >= _EVERY or self._windows.keys() != {_ALL, *(view.group.name for view in groups)}:
+
+    def _sample(self, now: float, waiting: Sequence[WaitingView], groups: Sequence[GroupView]) -> None:
+        """Take in what groups use, once a second."""
+        known = self._windows.keys() == {_ALL, *(view.group.name for view in groups)}
+        if now - self._summed >= _EVERY or not known:
             self._summed = now
-            self._sum_up(now, taken.waiting, [view.group for view in groups])
+            self._sum_up(now, waiting, [view.group for view in groups])
 
     def _sum_up(self, now: float, waiting: Sequence[WaitingView], groups: Sequence[WorkerGroup]) -> None:
         """Sample what groups use; of a group that is new, from now on."""

@@ -84,6 +84,7 @@ class ScalabilityEngine:
         self._planned: asyncio.TimerHandle | None = None
         self._rested = 0.0  # when the next decision may be made, on the clock of the event loop
         self._graph_came = False
+        self._hurried = False  # whether something has happened since the last decision
         self._regular: Callable[[Plan], None] | None = None  # who gets plans when nobody asks for them
         self._silent: asyncio.TimerHandle | None = None
         self._close = drains.on_removable
@@ -179,6 +180,7 @@ class ScalabilityEngine:
         """Decide soon: something happened. Only for the thread of the scheduler's event loop."""
         if not self.wanted:
             return
+        self._hurried = True
         loop = asyncio.get_running_loop()
         when = max(loop.time() + within, self._rested)
         if self._planned is not None:
@@ -255,9 +257,10 @@ class ScalabilityEngine:
         except Exception as error:  # whatever it is, the workers that are there go on
             self._say(f"scaling failed, and everything stays as it is: {error!r}")
             log.debug("Scaling failed", exc_info=True)
-        took = perf_counter() - begun
-        self._rested = asyncio.get_running_loop().time() + max(_PAUSE, _SHARE * took)
+        rest = _SHARE * (perf_counter() - begun) if self._hurried else 0.0  # one by the clock keeps no graph waiting
+        self._rested = asyncio.get_running_loop().time() + max(_PAUSE, rest)
         self.wake(self._every)
+        self._hurried = False
 
     def evaluate_scaling(self) -> Plan:
         """Return what should be, by the policy in force."""

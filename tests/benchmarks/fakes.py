@@ -17,7 +17,7 @@ from distributed.comm.core import Comm, CommClosedError
 from distributed.versions import get_versions
 
 INT_TYPE = pickle.dumps(int)
-_METRICS = {
+METRICS = {
     "bandwidth": {"total": 1e8, "workers": {}, "types": {}},
     "digests_total_since_heartbeat": {},
     "memory": 100_000_000,
@@ -91,7 +91,13 @@ class Outbox:
 
 
 async def attach(
-    scheduler: Scheduler, number: int, sent: deque[tuple[str, dict[str, Any]]], *, nthreads: int, memory: int
+    scheduler: Scheduler,
+    number: int,
+    sent: deque[tuple[str, dict[str, Any]]],
+    *,
+    nthreads: int,
+    memory: int,
+    name: str | None = None,
 ) -> Outbox:
     """Let one more worker join, and return where the scheduler's messages to it go."""
     address = f"tcp://127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}:40000"
@@ -103,12 +109,12 @@ async def attach(
             status="running",
             server_id=f"id-{number}",
             nthreads=nthreads,
-            name=f"fake-{number}",
+            name=name or f"fake-{number}",
             resolve_address=False,
             now=time(),
             resources={},
             memory_limit=memory,
-            metrics=_METRICS,
+            metrics=METRICS,
             services={},
             local_directory="",
             versions=get_versions(),
