@@ -62,14 +62,20 @@ class Kinds:
     def shape(self, task: Task) -> Shape:
         """Return the shape that a task belongs to."""
         downstream = task.inputs is not None
-        size = _size_class(task.inputs.size) if task.inputs is not None else -1
-        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, size, task.alone)
+        size = _coarse(task.inputs.size) if task.inputs is not None else 0
+        similar = _size_class(size) if downstream else -1
+        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, similar, task.alone)
         kind = self[task.type]
         shape = kind.shapes.get(key)
         if shape is None:
             _forget_unused(kind)
-            shape = kind.shapes[key] = Shape(task, downstream=downstream, size=_upper_edge(size))
+            shape = kind.shapes[key] = Shape(task, downstream=downstream, size=size)
             self._resolve(kind, shape)
+        elif size > shape.size:
+            shape.size = size
+            self._resolve(kind, shape)
+            if shape.count:  # some predictors expect less of larger inputs
+                self._ledger.gained.update(dict.fromkeys(self._ledger.open_rows()))
         return shape
 
     def learn(self, name: str, measurement: Measurement) -> bool:
@@ -210,10 +216,6 @@ def _forget_unused(kind: Kind) -> None:
 def _size_class(size: int) -> int:
     """Return the half octave that a size lies in; everything small is one class."""
     return max(0, (size * size >> 40).bit_length() - 1) if size > _SMALL_INPUTS else 0
-
-
-def _upper_edge(size_class: int) -> int:
-    return int(_SMALL_INPUTS * 2 ** ((size_class + 1) / 2)) if size_class >= 0 else 0
 
 
 def _coarse(amount: int) -> int:

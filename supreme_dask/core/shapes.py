@@ -109,6 +109,8 @@ class Shape:
         What one of them takes. It asks for an idle worker while the memory of its type is unknown.
     rest : Need
         `need` without threads and cpu: what a short task reserves for itself.
+    size : int
+        Bytes of the inputs of the largest of them.
     short : bool
         Whether some may wait on a worker behind those that run.
     probing : bool

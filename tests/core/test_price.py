@@ -4,6 +4,7 @@ import random
 
 from supreme_dask.core.axes import MEMORY_AXIS
 from supreme_dask.core.profiles import Measurement
+from supreme_dask.core.shapes import Inputs
 from tests.core.clusters import GiB, cluster, join, task
 
 HOUR = 3600.0
@@ -49,6 +50,21 @@ def test_what_was_at_stake_with_a_worker_that_is_gone_is_at_stake_no_more():
     assert admission.ledger.stake == HOUR * 4 * GiB / 2
     admission.remove_worker("w1")
     assert admission.ledger.stake == 0.0
+
+
+def test_a_task_gets_what_its_inputs_need_not_what_the_largest_of_similar_ones_would():
+    admission = cluster(64)
+    for mebibytes in (10, 20, 30, 40, 50):
+        size = mebibytes << 20
+        admission.kinds.learn("load", Measurement(10.0, memory=100 * size, inputs=size))
+
+    def need(mebibytes):
+        wanted = task("next", inputs=Inputs(mebibytes << 20))
+        return dict(admission.kinds.shape(wanted).need)[MEMORY_AXIS]
+
+    assert need(24) < 1.1 * 100 * (24 << 20)
+    assert need(30) >= 100 * (30 << 20)
+    assert need(24) >= 100 * (30 << 20), "they share a queue"
 
 
 def test_half_of_what_runs_is_at_stake():
