@@ -21,13 +21,14 @@ from distributed.worker_state_machine import TaskState
 
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
-from supreme_dask.worker.measure import Meter
+from supreme_dask.worker.measure import Measured, Meter
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
 _RUN = "_run_task_simple"
 _SIGNALS = "distributed._signals"
 _THREAD_STATE = "thread_state"
 _ARGUMENTS = ("task", "data", "time_delay")
+_NOISE = 1 << 20  # bytes that a worker may store or drop beside a task that counts as having run alone
 
 
 @cache
@@ -44,12 +45,13 @@ def install_meter() -> Meter:
     meter = Meter()
 
     def run(task: Any, data: Any, time_delay: float) -> Any:
-        state = _running_task()
+        worker, state = _running()
         if state is None:
             return stock(task, data, time_delay)
+        before = _stored(worker)
         message, measured = meter.run(state.prefix, partial(stock, task, data, time_delay))
         if measured is not None:
-            state.metadata[MEASURED_KEY] = measured
+            state.metadata[MEASURED_KEY] = corrected(measured, _stored(worker) - before)
         return message
 
     setattr(distributed.worker, _RUN, run)
@@ -88,8 +90,25 @@ def _is_of_dask(handler: Any) -> bool:
     return isinstance(handler, FunctionType) and handler.__module__ == _SIGNALS
 
 
-def _running_task() -> TaskState | None:
-    """Return the worker's state of the task that this thread runs."""
+def corrected(measured: Measured, gained: int) -> Measured:
+    """Return what a task took where the worker stored more in the end than at the start, or less if negative.
+
+    What it dropped or spilled hides as much of what the task took; what it fetched looks as if the task took it.
+    """
+    cpu, memory, _, after = measured
+    if memory is None or abs(gained) <= _NOISE:
+        return measured
+    return cpu, memory + max(-gained, 0), False, after
+
+
+def _stored(worker: Worker) -> int:
+    """Return the bytes of results in a worker's memory."""
+    spilled = getattr(worker.data, "spilled_total", None)
+    return worker.state.nbytes - (spilled.memory if spilled is not None else 0)
+
+
+def _running() -> tuple[Worker, TaskState | None]:
+    """Return the worker that this thread belongs to, and its state of the task that the thread runs."""
     running: Any = getattr(distributed.worker, _THREAD_STATE)
     worker: Worker = running.execution_state["worker"]
-    return worker.state.tasks.get(running.key)
+    return worker, worker.state.tasks.get(running.key)
