@@ -1,6 +1,7 @@
 """A load of mixed memory: 120 tasks that hold 100 MB, 400 MB or 1.2 GB, on three workers of 2 GB.
 
-Three functions, so that Dask sees three task types. Every page is touched, so the memory is real.
+Three functions, so that Dask sees three task types; or one, whose memory depends on its input. Every page is touched,
+so the memory is real.
 """
 
 from __future__ import annotations
@@ -38,6 +39,16 @@ def large() -> Run:
 
 
 BYTES: dict[Callable[[], Run], int] = {small: 100 * MB, medium: 400 * MB, large: 1200 * MB}
+
+
+SECONDS: dict[int, float] = {100 * MB: 1.0, 400 * MB: 2.0, 1200 * MB: 3.0}
+GROWTH = 100  # times the bytes of its input is what `expand` holds
+
+
+def expand(block: bytes) -> Run:
+    """Hold as much as one of the others, as its input says."""
+    amount = GROWTH * len(block)
+    return _hold(amount, SECONDS[amount])
 
 
 def load(seed: int, scale: float = 1.0) -> list[Callable[[], Run]]:

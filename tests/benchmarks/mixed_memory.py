@@ -12,6 +12,9 @@ Contenders take turns, another one first with each seed. Figures of each run:
     The same from outside, for every contender: bytes that the running tasks truly held ÷ 3 × 1.7 GB, from the
     first submission to the last start.
 
+"One function" is the same load as a single task type whose memory depends on its input; nobody says anything of it.
+"Unknown types" are a hundred types that nobody has seen, of two tasks each: how many workers they bring down.
+
 Ray runs as one node with the pooled capacity, which no fragmentation can hurt, in a network of its own, since it
 listens on every interface. A task that failed, or was not done after ten minutes, counts as failed.
 """
@@ -27,7 +30,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -37,8 +40,20 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 from allocation import Sample, StockCluster, Watch, allocated, bound, draw
-from distributed import Client, SpecCluster, wait
-from memory_load import BYTES, LIMIT, THREADS, USABLE, WORKERS, Run, load, most_at_once, used_while_waiting
+from distributed import Client, Future, SpecCluster, wait
+from memory_load import (
+    BYTES,
+    GROWTH,
+    LIMIT,
+    THREADS,
+    USABLE,
+    WORKERS,
+    Run,
+    expand,
+    load,
+    most_at_once,
+    used_while_waiting,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -47,6 +62,7 @@ from supreme_dask import SupremeCluster, WorkerGroup
 GROUPS = [WorkerGroup("worker", cpu=THREADS, memory=LIMIT, count=WORKERS)]
 QUIET = logging.CRITICAL
 PATIENCE = 600  # seconds; stock Dask may never be done
+TYPES = 100
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,13 @@ Contender = Callable[[int], Iterator[tuple[str, Result]]]
 
 
 def _contenders(options: argparse.Namespace) -> list[Contender]:
-    chosen: list[Contender] = [partial(_ours, png=options.png), _ours_annotated, _stock_annotated]
+    chosen: list[Contender] = [
+        partial(_ours, png=options.png),
+        _ours_one_function,
+        _ours_unknown_types,
+        _ours_annotated,
+        _stock_annotated,
+    ]
     if options.ray:
         chosen.append(_ray)
     if options.stock:
@@ -117,27 +139,47 @@ def _contenders(options: argparse.Namespace) -> list[Contender]:
 
 def _ours(seed: int, png: Path | None = None) -> Iterator[tuple[str, Result]]:
     with SupremeCluster(GROUPS, dashboard_address=None, silence_logs=QUIET) as cluster, _client(cluster) as client:
-        result, _ = _dask(client, cluster, seed)
+        result, _ = _dask(client, cluster, seed, _submit(client, seed))
         yield "ours, first run", result
-        result, samples = _dask(client, cluster, seed)
+        result, samples = _dask(client, cluster, seed, _submit(client, seed))
         yield "ours, second run", result
         if png is not None:
             draw(samples, dict.fromkeys(map(str, cluster.workers), LIMIT), f"seed {seed}, second run", png)
 
 
+def _ours_one_function(seed: int) -> Iterator[tuple[str, Result]]:
+    with SupremeCluster(GROUPS, dashboard_address=None, silence_logs=QUIET) as cluster, _client(cluster) as client:
+        blocks = {task: client.submit(bytes, held // GROWTH) for task, held in BYTES.items()}
+        wait(list(blocks.values()))
+        tasks = load(seed)
+        for run in ("first", "second"):
+            submit = [partial(client.submit, expand, blocks[task], pure=False) for task in tasks]
+            yield f"ours, one function, {run} run", _dask(client, cluster, seed, submit)[0]
+
+
+def _ours_unknown_types(seed: int) -> Iterator[tuple[str, Result]]:
+    with SupremeCluster(GROUPS, dashboard_address=None, silence_logs=QUIET) as cluster, _client(cluster) as client:
+        submit = [
+            partial(client.submit, task, key=f"type{number}-{copy}")
+            for number, task in enumerate(load(seed)[:TYPES])
+            for copy in range(2)
+        ]
+        yield f"ours, {TYPES} unknown types", _dask(client, cluster, seed, submit)[0]
+
+
 def _ours_annotated(seed: int) -> Iterator[tuple[str, Result]]:
     with SupremeCluster(GROUPS, dashboard_address=None, silence_logs=QUIET) as cluster, _client(cluster) as client:
-        yield "ours, annotated", _dask(client, cluster, seed, annotation="memory")[0]
+        yield "ours, annotated", _dask(client, cluster, seed, _submit(client, seed, "memory"))[0]
 
 
 def _stock_annotated(seed: int) -> Iterator[tuple[str, Result]]:
     with StockCluster(GROUPS, QUIET, MEMORY=USABLE) as cluster, _client(cluster) as client:
-        yield "stock, annotated", _dask(client, cluster, seed, annotation="MEMORY")[0]
+        yield "stock, annotated", _dask(client, cluster, seed, _submit(client, seed, "MEMORY"))[0]
 
 
 def _stock(seed: int) -> Iterator[tuple[str, Result]]:
     with StockCluster(GROUPS, QUIET) as cluster, _client(cluster) as client:
-        yield "stock", _dask(client, cluster, seed)[0]
+        yield "stock", _dask(client, cluster, seed, _submit(client, seed))[0]
 
 
 def _ray(seed: int) -> Iterator[tuple[str, Result]]:
@@ -145,34 +187,42 @@ def _ray(seed: int) -> Iterator[tuple[str, Result]]:
     alone = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     told = subprocess.run([*alone, sys.executable, script, str(seed)], check=True, stdout=subprocess.PIPE).stdout
     answer = json.loads(told.splitlines()[-1])
-    yield "Ray", _result(seed, answer["since"], answer["until"], [Run(*run) for run in answer["runs"]])
+    yield (
+        "Ray",
+        _result(seed, answer["since"], answer["until"], [Run(*run) for run in answer["runs"]], len(load(seed))),
+    )
+
+
+def _submit(client: Client, seed: int, annotation: str | None = None) -> list[Callable[[], Future]]:
+    return [
+        partial(client.submit, task, pure=False, resources={annotation: BYTES[task]} if annotation else None)
+        for task in load(seed)
+    ]
 
 
 def _dask(
-    client: Client, cluster: SpecCluster, seed: int, annotation: str | None = None
+    client: Client, cluster: SpecCluster, seed: int, submit: Sequence[Callable[[], Future]]
 ) -> tuple[Result, list[Sample]]:
-    tasks = load(seed)
     with Watch(client, cluster) as watch:
         since = time.time()
-        futures = [
-            client.submit(task, pure=False, resources={annotation: BYTES[task]} if annotation else None)
-            for task in tasks
-        ]
+        futures = [one() for one in submit]
         with suppress(TimeoutError):
             wait(futures, timeout=PATIENCE)
         until = time.time()
     runs = [future.result() for future in futures if future.status == "finished"]
-    return _result(seed, since, until, runs, watch), watch.samples
+    return _result(seed, since, until, runs, len(futures), watch), watch.samples
 
 
-def _result(seed: int, since: float, until: float, runs: list[Run], watch: Watch | None = None) -> Result:
+def _result(
+    seed: int, since: float, until: float, runs: list[Run], submitted: int, watch: Watch | None = None
+) -> Result:
     least = bound([(run.bytes, run.ended - run.began) for run in runs], THREADS * WORKERS, USABLE * WORKERS)
     return Result(
         seed=seed,
         makespan=until - since,
         ratio=(until - since) / least,
         lost=watch.lost if watch else 0,
-        failed=len(load(seed)) - len(runs),
+        failed=submitted - len(runs),
         allocated=allocated(watch.samples) if watch and any(sample.held for sample in watch.samples) else None,
         used=used_while_waiting(runs, since),
         most=most_at_once(runs),
