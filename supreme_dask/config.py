@@ -63,6 +63,11 @@ def pause() -> float | None:
     return None if get("memory.pause") is None else fraction("memory.pause")
 
 
+def terminate() -> float:
+    """Return the part of its memory limit at which Dask's nannies end a worker; 0 if they never do."""
+    return float(dask.config.get("distributed.worker.memory.terminate", default=0.95) or 0)
+
+
 def network() -> int:
     """Return the bytes per second that a worker is taken to move."""
     value = get("network")

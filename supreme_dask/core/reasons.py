@@ -403,6 +403,18 @@ def killed(address: str, running: int, blamed: str | None) -> str:
     return f"worker {address} was killed for its memory: {follows}"
 
 
+def overgrown(key: str, held: int) -> str:
+    """Say that the processes that a task started were ended, and the worker goes on.
+
+    Examples
+    --------
+    >>> overgrown("load-7", 3 << 30)
+    'the processes of load-7 were ended at 3.00 GiB, before their worker was: it gets more next time'
+    """
+    held_then = _amount("memory", held)
+    return f"the processes of {key} were ended at {held_then}, before their worker was: it gets more next time"
+
+
 def too_large(key: str, peak: int, tried: Sequence[int], largest: int) -> str:
     """Say that a task needs more memory than any worker has.
 

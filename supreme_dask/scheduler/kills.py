@@ -82,20 +82,40 @@ class MemoryKills:
             self._judge(address, suspects, capacity, 0)
             self._hands.release(observe.waiting(self._scheduler, [one.key for one in suspects]))
 
+    def overgrown(self, key: Key, address: str, process: int) -> None:
+        """Take in that a worker ended the child processes of a task, and gives it back.
+
+        Parameters
+        ----------
+        process
+            Bytes that these held.
+        """
+        reservation = self._admission.ledger.reservations.get(key)
+        if reservation is None or reservation.row.address != address:
+            return
+        for one in self._note(_suspects([reservation]), reservation.row.capacity[MEMORY_AXIS]):
+            log.warning("%s", reasons.overgrown(str(key), process))
+            self._blame(one, max(process, one.reserved))
+
     def _judge(self, address: str, suspects: list[Suspect], capacity: int, used: int) -> None:
-        suspects = [one for one in suspects if one.key in self._scheduler.tasks]  # the rest was cancelled
+        suspects = self._note(suspects, capacity)
         if not suspects:
             return
-        rows = self._admission.ledger.rows.values()
-        self._largest = max(self._largest, capacity, *(row.capacity[MEMORY_AXIS] for row in rows))
-        for one in suspects:
-            self._tried.setdefault(one.key, []).append(one.reserved)
         blamed = kills.culprit(suspects)
         log.warning("%s", reasons.killed(address, len(suspects), None if blamed is None else str(blamed.key)))
         if blamed is None:
             self._demands.alone.update(one.key for one in suspects)
         else:
             self._blame(blamed, max(used, blamed.reserved))
+
+    def _note(self, suspects: list[Suspect], capacity: int) -> list[Suspect]:
+        """Remember what was tried, and where; return those that nobody has cancelled meanwhile."""
+        rows = self._admission.ledger.rows.values()
+        self._largest = max(self._largest, capacity, *(row.capacity[MEMORY_AXIS] for row in rows))
+        found = [one for one in suspects if one.key in self._scheduler.tasks]
+        for one in found:
+            self._tried.setdefault(one.key, []).append(one.reserved)
+        return found
 
     def _blame(self, blamed: Suspect, peak: int) -> None:
         profile = self._admission.kinds[blamed.type].profile

@@ -178,6 +178,7 @@ class SupremePlugin(SchedulerPlugin):
             "supreme-hello": self._ghosts.metered,
             "supreme-strain": self._strain,
             "supreme-relax": self._relax,
+            "supreme-overgrown": self._overgrown,
         }
 
     def _answers(self) -> dict[str, Callable[..., Any]]:
@@ -484,6 +485,10 @@ class SupremePlugin(SchedulerPlugin):
     def _relax(self, *, worker: str) -> None:
         self._relief.relaxed(worker)
         self._fill_soon()
+
+    @safely
+    def _overgrown(self, *, key: Key, worker: str, process: int) -> None:
+        self._kills.overgrown(key, worker, process)
 
     @safely
     def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:

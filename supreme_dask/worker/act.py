@@ -16,11 +16,13 @@ from types import FunctionType
 from typing import Any
 
 import distributed.worker
+from distributed.exceptions import Reschedule
 from distributed.worker import Worker
 from distributed.worker_state_machine import TaskState
 
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
+from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
@@ -32,8 +34,8 @@ _NOISE = 1 << 20  # bytes that a worker may store or drop beside a task that cou
 
 
 @cache
-def install_meter() -> Meter:
-    """Measure every task that this process runs from now on.
+def install_meter() -> Children:
+    """Measure every task that this process runs from now on; return those that they start.
 
     Raises
     ------
@@ -42,20 +44,30 @@ def install_meter() -> Meter:
     """
     compatibility.check(distributed.worker, {_RUN: _ARGUMENTS})
     stock = getattr(distributed.worker, _RUN)
-    meter = Meter()
+    meter, children = Meter(), Children()
 
     def run(task: Any, data: Any, time_delay: float) -> Any:
         worker, state = _running()
         if state is None:
             return stock(task, data, time_delay)
         before = _stored(worker)
-        message, measured = meter.run(state.prefix, partial(stock, task, data, time_delay))
+        children.begin()
+        try:
+            message, measured = meter.run(state.prefix, partial(stock, task, data, time_delay))
+        finally:
+            peak, ended = children.end()
+        if ended and message["op"] == "task-erred":
+            # Because its children were ended, not by its own fault: the scheduler decides how it is tried again.
+            worker.loop.add_callback(
+                worker.batched_send, {"op": "supreme-overgrown", "key": state.key, "process": ended}
+            )
+            message["actual_exception"] = Reschedule()
         if measured is not None:
-            state.metadata[MEASURED_KEY] = corrected(measured, _stored(worker) - before)
+            state.metadata[MEASURED_KEY] = corrected(measured, _stored(worker) - before, peak)
         return message
 
     setattr(distributed.worker, _RUN, run)
-    return meter
+    return children
 
 
 def pause_late(worker: Worker, fraction: float) -> None:
@@ -90,15 +102,16 @@ def _is_of_dask(handler: Any) -> bool:
     return isinstance(handler, FunctionType) and handler.__module__ == _SIGNALS
 
 
-def corrected(measured: Measured, gained: int) -> Measured:
-    """Return what a task took where the worker stored more in the end than at the start, or less if negative.
+def corrected(measured: Measured, gained: int, children: int = 0) -> Measured:
+    """Return what a task took with its children, though its worker `gained` stored bytes meanwhile, or lost some.
 
-    What it dropped or spilled hides as much of what the task took; what it fetched looks as if the task took it.
+    What was dropped or spilled hides as much of what the task took; what was fetched looks as if the task took it.
     """
-    cpu, memory, _, after = measured
-    if memory is None or abs(gained) <= _NOISE:
+    cpu, memory, exact, after = measured
+    if memory is None:
         return measured
-    return cpu, memory + max(-gained, 0), False, after
+    is_quiet = abs(gained) <= _NOISE
+    return cpu, memory + children + (0 if is_quiet else max(-gained, 0)), exact and is_quiet, after
 
 
 def _stored(worker: Worker) -> int:

@@ -17,6 +17,7 @@ from supreme_dask import config
 from supreme_dask.core.relief import Pressure
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.act import install_meter, pause_late
+from supreme_dask.worker.children import Children
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,17 @@ class MeterPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Begin to measure, and tell the scheduler that it can rely on us."""
         self._worker = worker
+        self._children: Children | None = None
         try:
-            install_meter()
+            self._children = install_meter()
         except IncompatibleDaskError as error:
             log.warning("Tasks are not measured on this worker: %s", error)
         pause = config.pause()
         if pause is not None:
             pause_late(worker, pause)
-        self._pressure = Pressure(worker.memory_manager.memory_limit)
+        limit = worker.memory_manager.memory_limit or 0
+        self._pressure = Pressure(limit)
+        self._most = limit * config.terminate()
         self._watch = PeriodicCallback(self._look, _LOOK)
         self._watch.start()
         worker.stream_handlers["supreme-audit"] = self._audit
@@ -54,6 +58,11 @@ class MeterPlugin(WorkerPlugin):
     def _look(self) -> None:
         """Tell the scheduler of memory that fills, and of memory that was given back."""
         process = self._worker.monitor.get_process_memory()
+        if self._children is not None and (held := self._children.look()):
+            process += held
+            if process > self._most > 0:
+                log.warning("Processes that a task started are ended: with them this worker exceeds its memory")
+                self._children.end_largest()
         match self._pressure.look(process):
             case True:
                 self._worker.batched_send({"op": "supreme-strain", "process": process})
