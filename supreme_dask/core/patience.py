@@ -8,6 +8,7 @@ Tasks that no worker could ever run are reported, and fail only if the operator 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
@@ -90,11 +91,16 @@ class Patience:
         patience = max(self._settings.patience, _PACES * self.pace)
         allowed = max(1, len(self._ledger.rows) // _FEW)
         backlog = sum(shape.count * shape.rank for shape in self._queues.in_order())
+        promised = Counter(self._promised.values())
         for shape in islice(self._queues.in_order(), _FEW):
-            rows = sum(promised is shape for promised in self._promised.values())
+            rows = promised[shape]
             passed_over = now - shape.since > patience and not rows and len(self._promised) < allowed
-            if (passed_over or _ends_last(shape, rows, backlog)) and not shape.short and self._kinds.may_start(shape):
+            if (passed_over or _ends_last(shape, rows, backlog)) and self._may_be_promised(shape):
                 self._promise(shape)
+
+    def _may_be_promised(self, shape: Shape) -> bool:
+        somebody = len(self._promised) < len(self._ledger.rows)
+        return somebody and not shape.short and self._kinds.may_start(shape) and self._has_host(shape)
 
     def _end_promises(self) -> None:
         for row, shape in list(self._promised.items()):
@@ -148,9 +154,9 @@ class Patience:
 
     def _has_host(self, shape: Shape) -> bool:
         seen = (self._ledger.version, shape.need)
-        if shape.hosted_at != seen and placement.hosts(self._ledger, shape):
-            shape.hosted_at = seen
-        return shape.hosted_at == seen
+        if shape.hosts_seen != seen:
+            shape.hosts_seen, shape.has_host = seen, bool(placement.hosts(self._ledger, shape))
+        return shape.has_host
 
     def _why(self, shape: Shape) -> str:
         return reasons.waiting(shape.type, placement.refuse(self._ledger, shape))

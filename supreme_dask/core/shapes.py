@@ -144,7 +144,8 @@ class Shape:
         self.since = 0.0
         self.count = 0
         self.running = 0
-        self.hosted_at: tuple[int, Need] | None = None  # the workers and the need, when one could run it
+        self.hosts_seen: tuple[int, Need] | None = None  # the workers and the need, when it was looked for one
+        self.has_host = False  # whether one of those could run it
         self.infeasible_since: float | None = None
         self._queue: list[Waiting] = []
         self._local: dict[str, list[Waiting]] = {}
