@@ -8,6 +8,7 @@
     ├── EngineError (RuntimeError)      the engine's author's: an estimate that raises
     ├── ScalingError (RuntimeError)     the operator's: two scale the same workers
     ├── PolicyError (ValueError)        the operator's: a policy that says what cannot be, or nothing that we know
+    ├── TraceError (ValueError)         the caller's: a table that is no trace of jobs
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── ProvisionError (RuntimeError)   the world's: a worker of a group cannot be had now
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
@@ -131,6 +132,20 @@ class ScalingError(SupremeError, RuntimeError):
             "publish groups there, or set no store and no groups"
         )
         self.groups = groups
+
+
+class TraceError(SupremeError, ValueError):
+    """A table from which no jobs can be read.
+
+    Attributes
+    ----------
+    row : int or None
+        Number of the row, from 1, that cannot be understood; None if it is the whole table.
+    """
+
+    def __init__(self, row: int | None, problem: str) -> None:
+        super().__init__(f"no trace of jobs: {problem}" if row is None else f"row {row}: {problem}")
+        self.row = row
 
 
 class UnknownExtensionError(SupremeError, LookupError):

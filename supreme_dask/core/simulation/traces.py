@@ -1,0 +1,239 @@
+"""What ran once, to be run again in virtual time: jobs, and the tables that they are read from.
+
+A table is recognised by its columns:
+
+========== ==================================== ==============================================================
+format     recognised by                        what it is
+========== ==================================== ==============================================================
+own        ``type``, ``duration``               see below
+nf-core    ``process``, ``realtime``            a Nextflow trace; what users asked for is declared
+openb      ``cpu_milli``, ``gpu_milli``         pods of Alibaba's cluster-trace-gpu-v2023; CPU, memory, GPU shares
+========== ==================================== ==============================================================
+
+The columns of our own, of which all but the first two may be missing, or empty in a row:
+
+============ =================================================================================================
+``type``     what runs alike, as the prefix of a task's name
+``duration`` seconds that it runs
+``key``      its name; by default its row
+``arrival``  in seconds; 0 by default
+``memory``   peak bytes that it really takes (``2 GiB``); by default nobody knows, and it is never killed
+``cpu``      cores that it really keeps busy; 1 by default
+``inputs``   bytes of its dependencies (``300 MB``)
+``after``    keys of the jobs whose results it takes, separated by blanks
+``demand:…`` what it declares of a resource, such as ``demand:memory`` and ``demand:GPU``
+============ =================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import attrgetter
+
+from supreme_dask.core.resources import CPU, MEMORY, Resources, parse_amount
+from supreme_dask.errors import TraceError
+
+_DEMAND = "demand:"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One task of a trace.
+
+    Attributes
+    ----------
+    key, type : str
+        Its name, and what runs alike.
+    arrival : float
+        Seconds after the start of the trace when it could run, if it waited for no other.
+    duration : float
+        Seconds that it runs, without fetching its inputs.
+    declared : Resources or None
+        What its user says that it needs.
+    cpu : float
+        Cores that it really keeps busy.
+    memory : int or None
+        Peak bytes that it really takes; None if nobody knows.
+    inputs : int
+        Bytes of its dependencies.
+    after : tuple of str
+        Keys of the jobs whose results it takes.
+    """
+
+    key: str
+    type: str
+    arrival: float
+    duration: float
+    declared: Resources | None = None
+    cpu: float = 1.0
+    memory: int | None = None
+    inputs: int = 0
+    after: tuple[str, ...] = ()
+
+
+def read(rows: Iterable[Mapping[str, str]]) -> tuple[Job, ...]:
+    """Return the jobs of a table, by arrival, of which the first is at 0.
+
+    Parameters
+    ----------
+    rows
+        As `csv.DictReader` gives them.
+
+    Raises
+    ------
+    TraceError
+        If the table is empty or of no known format, a row cannot be understood, a key is there twice, or a job
+        waits for one that is not there or for itself.
+
+    Examples
+    --------
+    >>> read([{"type": "load", "duration": "2", "demand:memory": "1 GiB"}])[0].declared
+    Resources(amounts=(('memory', 1073741824),))
+    """
+    table = list(rows)
+    if not table:
+        raise TraceError(None, "it has no rows")
+    reader = _reader(table[0])
+    jobs = [job for number, row in enumerate(table, 1) if (job := _read_row(reader, row, number)) is not None]
+    if not jobs:
+        raise TraceError(None, "none of its rows is a task that ran to its end")
+    _check_dependencies(jobs)
+    jobs.sort(key=attrgetter("arrival"))
+    return tuple(replace(job, arrival=job.arrival - jobs[0].arrival) for job in jobs)
+
+
+def squeezed(jobs: Sequence[Job], *, span: float | None = None, longest: float | None = None) -> tuple[Job, ...]:
+    """Return jobs that arrive in their order within `span` seconds, evenly, and of which none takes longer.
+
+    Traces of production clusters last for months, most of which nothing happens in.
+    """
+    step = None if span is None else span / max(len(jobs), 1)
+    return tuple(
+        replace(
+            job,
+            arrival=job.arrival if step is None else number * step,
+            duration=job.duration if longest is None else min(job.duration, longest),
+        )
+        for number, job in enumerate(jobs)
+    )
+
+
+def undeclared(jobs: Iterable[Job], resource: str = MEMORY) -> tuple[Job, ...]:
+    """Return the jobs as if nobody had said how much they need of a resource, so that it has to be learned."""
+    return tuple(
+        replace(job, declared=Resources.of({name: job.declared[name] for name in job.declared if name != resource}))
+        if job.declared is not None
+        else job
+        for job in jobs
+    )
+
+
+_Reader = Callable[[Mapping[str, str], int], Job | None]
+
+
+def _reader(row: Mapping[str, str]) -> _Reader:
+    if {"type", "duration"} <= row.keys():
+        return _own
+    if {"process", "realtime"} <= row.keys():
+        return _nfcore
+    if {"cpu_milli", "gpu_milli"} <= row.keys():
+        return _openb
+    raise TraceError(None, f"its columns are of no known format: {', '.join(map(str, row))}")
+
+
+def _read_row(reader: _Reader, row: Mapping[str, str], number: int) -> Job | None:
+    try:
+        job = reader(row, number)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TraceError(number, f"{type(error).__name__}: {error}") from None
+    if job is not None and not (0 <= job.arrival < float("inf") and 0 <= job.duration < float("inf")):
+        raise TraceError(number, f"it arrives at {job.arrival:g} s and takes {job.duration:g} s")
+    return job
+
+
+def _own(row: Mapping[str, str], number: int) -> Job:
+    demands = {name.removeprefix(_DEMAND): amount for name, amount in row.items() if name.startswith(_DEMAND)}
+    declared = {name: amount for name, amount in demands.items() if amount}
+    return Job(
+        row.get("key") or str(number),
+        row["type"],
+        float(row.get("arrival") or 0),
+        float(row["duration"]),
+        Resources.parse(declared) if declared else None,
+        float(row.get("cpu") or 1),
+        _bytes(row.get("memory")),
+        _bytes(row.get("inputs")) or 0,
+        tuple((row.get("after") or "").split()),
+    )
+
+
+def _nfcore(row: Mapping[str, str], number: int) -> Job | None:
+    if row["status"] != "COMPLETED":
+        return None
+    busy = _measured(row["%cpu"])
+    return Job(
+        str(number),
+        row["process"].rpartition(":")[2],
+        float(row["submit"]) / 1000,
+        float(row["realtime"]) / 1000,
+        Resources.parse({CPU: row["cpus"], MEMORY: row["memory"]}),
+        1.0 if busy is None else busy / 100,
+        None if (peak := _measured(row["peak_rss"])) is None else int(peak),
+    )
+
+
+def _openb(row: Mapping[str, str], number: int) -> Job | None:  # noqa: ARG001
+    if not row["deletion_time"]:
+        return None
+    began = float(row["scheduled_time"] or row["creation_time"])
+    amounts = {CPU: int(row["cpu_milli"]), MEMORY: int(row["memory_mib"]) << 20}
+    if gpus := int(row["num_gpu"]) * int(row["gpu_milli"]):
+        amounts["GPU"] = gpus
+    return Job(
+        row["name"],
+        "pod",
+        float(row["creation_time"]),
+        max(float(row["deletion_time"]) - began, 1.0),
+        Resources.of(amounts),
+        amounts[CPU] / 1000,
+    )
+
+
+def _bytes(text: str | None) -> int | None:
+    return parse_amount(MEMORY, text)[1] if text else None
+
+
+def _measured(text: str) -> float | None:
+    return None if text in ("", "-") else float(text)  # Nextflow's "-": it could not be measured
+
+
+def _check_dependencies(jobs: Sequence[Job]) -> None:
+    by_key = {job.key: job for job in jobs}
+    if len(by_key) < len(jobs):
+        keys = sorted(job.key for job in jobs)
+        raise TraceError(None, f"{next(one for one, other in pairwise(keys) if one == other)!r} is there twice")
+    lacking = next(((job.key, key) for job in jobs for key in job.after if key not in by_key), None)
+    if lacking is not None:
+        raise TraceError(None, f"{lacking[0]!r} waits for {lacking[1]!r}, which is not there")
+    if cycle := _in_cycle(jobs):
+        raise TraceError(None, f"{cycle!r} waits for itself, or for one that does")
+
+
+def _in_cycle(jobs: Sequence[Job]) -> str | None:
+    """Return the key of a job that could never start, or None."""
+    lacking = {job.key: len(set(job.after)) for job in jobs}
+    dependents: dict[str, list[str]] = {}
+    for job in jobs:
+        for key in set(job.after):
+            dependents.setdefault(key, []).append(job.key)
+    ready = [key for key, count in lacking.items() if not count]
+    while ready:
+        key = ready.pop()
+        del lacking[key]
+        for dependent in dependents.get(key, ()):
+            lacking[dependent] -= 1
+            if not lacking[dependent]:
+                ready.append(dependent)
+    return next(iter(lacking), None)
