@@ -11,6 +11,7 @@ from supreme_dask.cli.history import history
 from supreme_dask.cli.nodes import nodes
 from supreme_dask.cli.profiles import profiles
 from supreme_dask.cli.rollback import rollback, tag
+from supreme_dask.cli.simulate import simulate
 from supreme_dask.cli.store import store
 from supreme_dask.cli.up import up
 from supreme_dask.cli.worker import worker
@@ -21,7 +22,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (controller, drain, history, nodes, profiles, rollback, store, tag, undrain, up, worker):
+for command in (controller, drain, history, nodes, profiles, rollback, simulate, store, tag, undrain, up, worker):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

@@ -1,0 +1,152 @@
+"""``dask supreme simulate``: what a policy would have made of a trace, in virtual time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from dask.utils import format_time
+from rich.console import Console
+from rich.table import Table
+
+from supreme_dask import config
+from supreme_dask.cli.picture import draw
+from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.policies import DEFAULT_POLICY
+from supreme_dask.core.scaling import Scaling
+from supreme_dask.core.simulation.conditions import Conditions
+from supreme_dask.core.simulation.outcomes import Outcome
+from supreme_dask.core.simulation.replay import simulate as replay
+from supreme_dask.core.simulation.traces import Job, read, squeezed, undeclared
+from supreme_dask.errors import DocumentError, MissingExtraError, TraceError
+from supreme_dask.stores import schemas
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
+_SHOWN = 12  # scale events; --json has all
+_AMOUNT = click.FloatRange(min=0, min_open=True)
+
+
+@click.command()
+@click.option("--trace", required=True, type=_FILE, help="Jobs, as CSV: our own, nf-core's or openb's columns.")
+@click.option("--groups", required=True, type=_FILE, help="Worker groups, as `dask supreme groups apply` takes them.")
+@click.option("--policy", type=_FILE, help="As `dask supreme policy apply` takes it; without it, the default one.")
+@click.option("--fixed", is_flag=True, help="No scaling: as many workers as the groups have at the start.")
+@click.option("--seed", default=0, show_default=True, help="Of failures and interruptions.")
+@click.option("--failures", default=0.0, show_default=True, help="How often per hour one worker dies.")
+@click.option("--notice", default=0.0, show_default=True, help="Seconds of notice before a worker is taken away.")
+@click.option("--learn-memory", is_flag=True, help="Let declared memory be unknown, so that it has to be learned.")
+@click.option("--span", type=_AMOUNT, help="Let all jobs arrive within so many seconds, evenly.")
+@click.option("--longest", type=_AMOUNT, help="Let no job take longer than so many seconds.")
+@click.option("--json", "json_file", type=_OUT, help="Where to write all figures.")
+@click.option("--picture", type=_OUT, help="Where to draw workers, waiting tasks and allocation over time (.svg).")
+def simulate(
+    trace: Path,
+    groups: Path,
+    policy: Path | None,
+    json_file: Path | None,
+    picture: Path | None,
+    **options: Any,
+) -> None:
+    """Replay a trace of jobs on imagined workers; show what it would cost and how long it would take."""
+    jobs = _shaped(_jobs(trace), options)
+    scaling = None if options["fixed"] else _scaling(policy)
+    workers = _groups(groups)
+    outcome = replay(jobs, workers, scaling, _conditions(options))
+    _show(outcome)
+    if json_file is not None:
+        json_file.write_text(json.dumps(outcome.to_wire(), indent=1) + "\n")
+    if picture is not None:
+        try:
+            draw(outcome, [group.name for group in workers], picture)
+        except MissingExtraError as error:
+            raise click.ClickException(str(error)) from None
+
+
+# ----------------------------------------------------------------------------------------------- files
+def _jobs(file: Path) -> tuple[Job, ...]:
+    try:
+        with file.open(newline="") as rows:
+            return read(csv.DictReader(rows))
+    except (TraceError, UnicodeDecodeError, csv.Error) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+
+
+def _shaped(jobs: tuple[Job, ...], options: Mapping[str, Any]) -> tuple[Job, ...]:
+    shaped = squeezed(jobs, span=options["span"], longest=options["longest"])
+    return undeclared(shaped) if options["learn_memory"] else shaped
+
+
+def _groups(file: Path) -> list[WorkerGroup]:
+    content = _document(file, "groups")
+    return [WorkerGroup(str(name), **fields) for name, fields in content.items()]
+
+
+def _scaling(file: Path | None) -> Scaling:
+    return Scaling(schemas.policy(DEFAULT_POLICY if file is None else _document(file, "policy")))
+
+
+def _document(file: Path, kind: str) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+        schemas.check(str(file), kind, content)
+    except (yaml.YAMLError, DocumentError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    return content or {}
+
+
+def _conditions(options: Mapping[str, Any]) -> Conditions:
+    return Conditions(
+        seed=options["seed"],
+        usable=config.fraction("memory.safe-fraction"),
+        settings=config.settings(),
+        failures=options["failures"],
+        notice=options["notice"],
+    )
+
+
+# ---------------------------------------------------------------------------------------------- result
+def _show(outcome: Outcome) -> None:
+    table = Table("figure", "value", show_header=False)
+    for name, value in _figures(outcome):
+        table.add_row(name, value)
+    console = Console()
+    console.print(table)
+    if outcome.scale_events:
+        console.print(_events(outcome))
+    for sentence in outcome.unhosted:
+        console.print(f"Unmet: {sentence}", markup=False)
+
+
+def _figures(outcome: Outcome) -> list[tuple[str, str]]:
+    usage, waiting = outcome.usage, outcome.waiting
+    hours = ", ".join(f"{name} {paid:.1f}" for name, paid in usage.worker_hours.items())
+    quantiles = (waiting.mean, waiting.p50, waiting.p95, waiting.p99)
+    return [
+        ("tasks", f"{outcome.finished} of {outcome.tasks} ended, {len(outcome.failed)} failed"),
+        ("makespan", format_time(outcome.makespan)),
+        ("cost", f"{usage.cost:.2f}"),
+        ("worker-hours", hours),
+        ("waiting: mean, p50, p95, p99", ", ".join(map(format_time, quantiles))),
+        (f"allocated {usage.scarce} while tasks waited", f"{usage.allocated:.1%}, over {format_time(usage.backlog)}"),
+        ("cores computing", f"{usage.utilised:.1%}"),
+        ("scale events", f"{len(outcome.scale_events)} of {outcome.evaluations} decisions"),
+        ("workers launched, removed", f"{outcome.launched}, {outcome.removed}"),
+        ("killed for memory, died, taken away", f"{outcome.kills}, {outcome.failures}, {outcome.interruptions}"),
+        ("tasks run again", str(outcome.reruns)),
+    ]
+
+
+def _events(outcome: Outcome) -> Table:
+    events = outcome.scale_events
+    table = Table("when", "group", "workers", "why", title="Scale events")
+    for event in events[:_SHOWN]:
+        table.add_row(format_time(event.time), event.group, f"{event.before} → {event.after}", event.reason)
+    if len(events) > _SHOWN:
+        table.add_row("…", "", "", f"and {len(events) - _SHOWN} more; --json has all")
+    return table
