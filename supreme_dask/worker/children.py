@@ -34,7 +34,6 @@ class Children:
         In bytes; 0 where there were none.
         """
         thread = get_native_id()
-        self._look(thread)
         return self._peaks.pop(thread, 0), self._ended.pop(thread, 0)
 
     def look(self) -> int:

@@ -3,15 +3,14 @@
     python tests/benchmarks/measuring.py --json measuring.json
 
 Tasks of known size run in a worker's process: of numpy arrays and of Python objects, again and again in one process,
-beside each other, with results that are kept. Alone, the peak should be right to 5 % or 8 MiB;
-beside others, never below the true one. Cost is the time of a task of 1 ms with the meter over that without.
+beside each other, with results that are kept. Alone, the peak should be right to 5 % or 8 MiB; beside others, never
+below the true one. Cost is the processor time that a task which does nothing takes with all of it, over 1 ms.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
 
 MiB = 1 << 20
@@ -116,38 +116,33 @@ def _row(name: str, found: Found) -> Row:
     )
 
 
-def cost(meter: Meter, pairs: int, tasks: int = 200) -> float:
-    """Return the part that measuring adds to 1 ms of processor time: median over pairs, each first in turn."""
+def cost(meter: Meter, repeats: int, tasks: int = 2000) -> float:
+    """Return the part that measuring adds to a task of 1 ms: least processor time per task that does nothing."""
+    children = Children()
 
-    def busy() -> int:
-        return sum(range(rounds))
+    def run() -> None:
+        children.begin()
+        meter.run("nothing", int)
+        children.end()
 
-    def seconds(run: Callable[[], object]) -> float:
+    def seconds() -> float:
         began = time.thread_time()
         for _ in range(tasks):
             run()
-        return time.thread_time() - began
+        return (time.thread_time() - began) / tasks
 
-    rounds = 10_000
-    rounds = int(rounds * 0.001 * tasks / min(seconds(busy) for _ in range(5)))
-    measured = partial(meter.run, "busy", busy)
-    ratios = []
-    for pair in range(pairs):
-        first, second = (measured, busy) if pair % 2 else (busy, measured)
-        one, other = seconds(first), seconds(second)
-        ratios.append(one / other if pair % 2 else other / one)
-    return statistics.median(ratios) - 1
+    return min(seconds() for _ in range(repeats)) / 0.001
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=15, help="of runs with and without the meter")
+    parser.add_argument("--repeats", type=int, default=15, help="of the measurement of cost")
     parser.add_argument("--json", type=Path, help="where to write all figures")
     options = parser.parse_args()
     meter = Meter()
     if not meter.works:
         sys.exit("This kernel does not let a process set its peak back: nothing is measured here.")
-    added = cost(meter, options.pairs)
+    added = cost(meter, options.repeats)
     rows = [alone(meter, task) for task in (array, objects, strings, result)]
     rows += [beside(meter, task) for task in (array, objects)]
     table = Table("task", "runs", "least error", "most", "within 5 % or 8 MiB", "below that")
