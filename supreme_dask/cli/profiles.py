@@ -31,7 +31,21 @@ def show(store: str, system: str) -> None:
     if not found:
         click.echo(f"Nothing is kept of system {system}.")
         return
-    table = Table(*["type", "code", "runs", "predictor", "typical", "high", "unused", "killed", "duration", "cores"])
+    table = Table(
+        *[
+            "type",
+            "code",
+            "runs",
+            "predictor",
+            "typical",
+            "high",
+            "unused",
+            "killed",
+            "duration",
+            "cores",
+            "fetched/s",
+        ]
+    )
     for learned in found:
         table.add_row(learned.type, learned.code or "-", *_row(learned))
     Console().print(table)
@@ -79,6 +93,7 @@ def _row(learned: Learned) -> tuple[str, ...]:
         str(said.kills),
         "-" if said.duration is None else format_time(said.duration),
         f"{said.cores:.1f}",
+        format_bytes(int(said.network)),
     )
 
 

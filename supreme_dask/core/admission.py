@@ -10,6 +10,7 @@ See `queues` for the order, `placement` for the choice of a worker, `patience` f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from supreme_dask.core import placement, reasons
@@ -146,6 +147,8 @@ class Admission:
         row.progress = now
         self._end_probe(key, shape)
         if measurement is not None:
+            if reservation.fetched:
+                measurement = replace(measurement, fetched=reservation.fetched)
             self._patience.pace += _PACE * (measurement.wall - self._patience.pace)
             if self.kinds.learn(shape.type, measurement):
                 self._wake(shape)
@@ -261,6 +264,8 @@ class Admission:
             if inputs is not None:
                 need = placement.cut(need, row)
         self.ledger.reserve(key, row, need, shape)
+        if inputs is not None:
+            self.ledger.reservations[key].fetched = inputs.missing(row.address)
         shape.since = row.progress = now
         if row.promise is not None and row.promise.shape is shape:
             self.ledger.end_promise(row)

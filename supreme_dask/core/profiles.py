@@ -74,6 +74,8 @@ class Summary:
         Mean seconds of the recent runs.
     cores : float
         Most cores that a recent run kept busy.
+    network : float
+        Bytes fetched per second of run.
     """
 
     count: int
@@ -84,6 +86,7 @@ class Summary:
     kills: int
     duration: float | None
     cores: float
+    network: float
 
 
 class Profile:
@@ -176,7 +179,8 @@ class Profile:
         runs = self._needs.remembered()
         middle, high = (runs[len(runs) // 2][1], runs[-1][1]) if runs else (None, None)
         predictor, kills = self._needs.predictor(), self._needs.kills
-        return Summary(self.count, predictor, middle, high, self._waste(runs), kills, self.duration, self.cores)
+        waste, network = self._waste(runs), self.network
+        return Summary(self.count, predictor, middle, high, waste, kills, self.duration, self.cores, network)
 
     def _waste(self, runs: list[tuple[int, int, float]]) -> float | None:
         aside = sum((self.memory(inputs) or 0) * wall for inputs, _, wall in runs)

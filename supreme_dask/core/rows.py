@@ -71,7 +71,7 @@ class Row:
 class Reservation:
     """What one task holds on one row, from its placement until its thread is done with it."""
 
-    __slots__ = ("guessed", "key", "need", "row", "running", "shape", "short")
+    __slots__ = ("fetched", "guessed", "key", "need", "row", "running", "shape", "short")
 
     def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
         self.key = key
@@ -79,6 +79,7 @@ class Reservation:
         self.need = need
         self.shape = shape
         self.short = short
+        self.fetched = 0  # bytes of its inputs that were elsewhere
         self.guessed = shape is not None and shape.probing  # it holds all memory there was
         self.running = short or need[0] == (THREADS_AXIS, 1)
 

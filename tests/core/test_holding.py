@@ -75,6 +75,18 @@ def test_a_ghost_and_a_new_run_of_the_same_task_are_two():
     assert not admission.ledger.reservations
 
 
+def test_what_a_task_fetched_is_learned():
+    admission = cluster(4, 4, threads=1)
+    assert admission.arrive(task("blocks", 1, type_="other"), 0.0) == "w0"
+    assert admission.arrive(task("load-1", 1, inputs=stored(2, "w0")), 0.0) == "w1"
+    admission.finish("load-1", Measurement(4.0), 4.0)
+    assert admission.kinds["load"].profile.network == GiB / 2
+    admission.finish("blocks", None, 4.0)
+    assert admission.arrive(task("load-2", 1, inputs=stored(2, "w0")), 4.0) == "w0"
+    admission.finish("load-2", Measurement(4.0), 8.0)
+    assert admission.kinds["load"].profile.network == GiB / 4
+
+
 def test_a_task_that_may_have_brought_a_worker_down_runs_alone_where_what_it_had_fits():
     admission = cluster(2, 4, 4)
     assert admission.arrive(task("known", 1), 0.0) == "w0"
