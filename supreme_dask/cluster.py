@@ -109,7 +109,9 @@ class SupremeCluster(SpecCluster):
         """Let the scheduler plan by a policy, and carry its plans out."""
         scheduler: Any = self.scheduler
         engine = scheduler.plugins["supreme"].scaling
-        self._provisioner = SpecProvisioner(self, [group.name for group in self.groups], self._spec)
+        self._provisioner = SpecProvisioner(
+            self, [group.name for group in self.groups], self._spec, at_once=CPU_COUNT
+        )
         self._controller = Controller(self._provisioner, self.groups, name="cluster")
         self._controller.on_progress = engine.report
         engine.begin(self._controller.accept, policy=policy, groups=self.groups)

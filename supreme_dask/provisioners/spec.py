@@ -6,7 +6,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from distributed import SpecCluster
@@ -35,15 +35,24 @@ class SpecProvisioner:
         Names of the groups. Workers of the cluster that belong to none of them, by their name, are left alone.
     spec
         Gives the entry of `SpecCluster.worker_spec` for a worker of a group.
+    at_once
+        How many may be starting at the same time; None for any number. Workers that share processors while they start
+        are all up when the last one is; one after the other, the first is up in a fraction of that.
     """
 
     def __init__(
-        self, cluster: SpecCluster, groups: Iterable[str], spec: Callable[[WorkerGroup], Mapping[str, Any]]
+        self,
+        cluster: SpecCluster,
+        groups: Iterable[str],
+        spec: Callable[[WorkerGroup], Mapping[str, Any]],
+        *,
+        at_once: int | None = None,
     ) -> None:
         self._cluster = cluster
         self._groups = tuple(groups)
         self._spec = spec
         self._names = Names()
+        self._turn = asyncio.Semaphore(at_once) if at_once is not None else nullcontext()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._met: set[str] = set()
         self._arrived: dict[str, None] = {}  # in the order in which they did
@@ -104,7 +113,8 @@ class SpecProvisioner:
 
     async def _start(self, name: str, worker: Any) -> None:
         try:
-            await worker
+            async with self._turn:
+                await worker
         except Exception as error:  # noqa: BLE001  a class of a cluster may raise anything
             log.warning("Worker %s did not start: %s", name, error)
             self._drop(name, str(error) or repr(error))
