@@ -74,8 +74,7 @@ class Kinds:
         elif size > shape.size:
             shape.size = size
             self._resolve(kind, shape)
-            if shape.count:  # some predictors expect less of larger inputs
-                self._ledger.gained.update(dict.fromkeys(self._ledger.open_rows()))
+            self._let_look(kind)  # some predictors expect less of larger inputs
         return shape
 
     def learn(self, name: str, measurement: Measurement) -> bool:
@@ -90,7 +89,7 @@ class Kinds:
             kind.price = self._price(profile, measurement.inputs)
             return self._resolve_all(kind)
         if not kind.resolved / 2 <= duration <= kind.resolved * 2:
-            self._resolve_all(kind)
+            return self._resolve_all(kind)
         return False
 
     def profiles(self) -> Iterator[tuple[str, Profile]]:
@@ -120,12 +119,14 @@ class Kinds:
         """Let tasks of a type that nobody has measured run beside others, as if they took a thread's share."""
         self[name].assumed = True
         self._resolve_all(self[name])
+        self._let_look(self[name])
 
     def stalled(self, name: str, seconds: float) -> None:
         """Note that tasks of a short type have been running for `seconds`, and have not ended."""
         kind = self[name]
         kind.profile.duration = max(kind.profile.duration or 0.0, seconds)
         self._resolve_all(kind)
+        self._let_look(kind)
 
     def workers_changed(self) -> bool:
         """Look again at what is cut to the largest worker, after one joined, left or changed.
@@ -152,6 +153,11 @@ class Kinds:
         for shape in kind.shapes.values():
             self._resolve(kind, shape)
         return before != [(shape.need, shape.short) for shape in kind.shapes.values()]
+
+    def _let_look(self, kind: Kind) -> None:
+        """Let every worker look at the queues again, if tasks of a type wait: they may need less than they did."""
+        if any(shape.count for shape in kind.shapes.values()):
+            self._ledger.gained.update(dict.fromkeys(self._ledger.open_rows()))
 
     def _resolve(self, kind: Kind, shape: Shape) -> None:
         profile = kind.profile

@@ -177,3 +177,15 @@ def test_a_first_run_that_computes_for_long_keeps_its_worker_to_itself():
     admission.ledger.rows["w0"].busy = False
     admission.tick(15.1)
     assert keys(admission.fill(15.1)) == ["other"]
+
+
+def test_a_worker_that_joined_gets_a_task_that_needs_less_for_it_once_its_type_is_assumed():
+    """Unmeasured types get a thread's share of the smallest worker, and a smaller one has joined."""
+    admission = cluster(4, threads=1)
+    admission.kinds.learn("load", Measurement(1.0))
+    assert admission.arrive(task("first"), 0.0) == "w0"
+    assert admission.arrive(task("second"), 0.0) is None
+    join(admission, "w1", 1, threads=1)
+    admission.fill(0.0)
+    admission.kinds.assume("load")
+    assert admission.fill(0.1) == [("second", "w1")]
