@@ -1,0 +1,71 @@
+"""Why tasks wait, and why they cannot run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from supreme_dask.core.reasons.words import amount
+
+FURTHER = "for further reasons of this kind, too many to keep"
+"""In the place of sentences when far more different ones come at once than anybody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaceable:
+    """Why a shape fits nowhere now.
+
+    Attributes
+    ----------
+    address : str or None
+        The worker that comes nearest; None if no worker is allowed or there.
+    resource : str
+        What lacks there: a resource, ``idle`` (nothing else may run there), or ``worker``.
+    needed, found : int
+        In the units of `Resources`.
+    ever : bool
+        Whether it would fit if nothing else ran.
+    """
+
+    address: str | None
+    resource: str
+    needed: int
+    found: int
+    ever: bool
+
+
+def waiting(type_: str, why: Unplaceable) -> str:
+    """Say what the tasks of a type wait for.
+
+    Examples
+    --------
+    >>> waiting("load", Unplaceable("tcp://a:1", "memory", 8 * 2**30, 4 * 2**30, ever=False))
+    "tasks 'load' wait for a larger worker: they need memory 8.00 GiB, the largest worker has 4.00 GiB"
+    >>> waiting("load", Unplaceable("tcp://a:1", "memory", 2**30, 2**29, ever=True))
+    "tasks 'load' wait for memory: they need 1.00 GiB, 512.00 MiB are free on tcp://a:1, which comes nearest"
+    """
+    start = f"tasks {type_!r} wait for"
+    if why.resource == "worker":
+        return f"{start} a worker that they may run on: none of those is there"
+    if why.resource == "idle":
+        return f"{start} a worker on which nothing else runs, because their memory is not known yet"
+    needed, found = amount(why.resource, why.needed), amount(why.resource, why.found)
+    if not why.ever:
+        return f"{start} a larger worker: they need {why.resource} {needed}, the largest worker has {found}"
+    nearest = f"{found} are free on {why.address}, which comes nearest"
+    return f"{start} {why.resource}: they need {needed}, {nearest}"
+
+
+def gave_up(seconds: float, sentence: str) -> str:
+    """Say that a task failed because nothing came that could run it."""
+    return f"gave up after {seconds:g} s (setting supreme.infeasible-timeout): {sentence}"
+
+
+def actor_refused(why: Unplaceable) -> str:
+    """Say why an actor was not created."""
+    if why.resource == "worker":
+        return "no worker is there that this actor may live on; create it when one is"
+    needed, found = amount(why.resource, why.needed), amount(why.resource, why.found)
+    return (
+        f"no worker has room for this actor now, and actors cannot wait: it needs {why.resource} {needed}, "
+        f"{found} are free on {why.address}, which comes nearest; create it later, or with less"
+    )
