@@ -21,13 +21,14 @@ def safely(hook: Hook) -> Hook:
 
     @functools.wraps(hook)
     def call(self: _Retreats, *args: Any, **kwargs: Any) -> None:
-        if self.active:
-            try:
-                hook(self, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
-                self.retreat(error)
+        _attempt(self, hook, self, *args, **kwargs)
 
     return cast(Hook, call)
+
+
+def guarded(plugin: _Retreats, hook: Callable[..., None]) -> Callable[..., None]:
+    """Return the same for what belongs to a plugin and is no method of it."""
+    return functools.partial(_attempt, plugin, hook)
 
 
 def or_stock(plugin: _Retreats, stock: Callable[..., R], ours: Callable[..., R]) -> Callable[..., R]:
@@ -41,3 +42,11 @@ def or_stock(plugin: _Retreats, stock: Callable[..., R], ours: Callable[..., R])
             return stock(*args, **kwargs)
 
     return call
+
+
+def _attempt(plugin: _Retreats, hook: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    if plugin.active:
+        try:
+            hook(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
+            plugin.retreat(error)

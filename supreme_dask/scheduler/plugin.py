@@ -19,12 +19,9 @@ from distributed.scheduler import Scheduler, TaskState, WorkerState
 from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import compatibility, config
-from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
-from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
-from supreme_dask.core.resources import MEMORY, Resources
+from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.rows import Reservation
-from supreme_dask.core.shapes import Task
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import exchange, observe, recording, takeover
 from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
@@ -32,10 +29,11 @@ from supreme_dask.scheduler.autoscalers import Autoscalers
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
 from supreme_dask.scheduler.ghosts import Ghosts
-from supreme_dask.scheduler.guard import or_stock, safely
+from supreme_dask.scheduler.guard import guarded, or_stock, safely
 from supreme_dask.scheduler.kills import EVENT as KILLED
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
+from supreme_dask.scheduler.placing import Placing
 from supreme_dask.scheduler.rebalancing import Rebalancing
 from supreme_dask.scheduler.relief import Relief
 from supreme_dask.scheduler.scaling import ScalabilityEngine
@@ -46,7 +44,6 @@ from supreme_dask.worker.plugin import MeterPlugin
 log = logging.getLogger(__name__)
 
 _MOVED_ON = frozenset({"released", "waiting", "memory", "erred", "forgotten"})
-_NOT_STARTED = ("ready", "constrained", "waiting")
 _LEFT_BY_ITSELF = ("task-erred", "reschedule", RECALLED)
 
 R = TypeVar("R")
@@ -89,13 +86,13 @@ class SupremePlugin(SchedulerPlugin):
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
         self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
         self._silence = SilenceWatch(scheduler, self._hands, config.seconds("silence") or None)
-        self.drains = Drains(scheduler, self.admission, self._hands, self._recall_all)
+        self._placing = Placing(scheduler, self.admission, self._demands, self._ghosts, self._hands)
+        self._placing.guard = partial(guarded, self)
+        self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
+        self._placing.on_held = self._held
         retire = partial(Scheduler.retire_workers, scheduler)
         self._autoscalers = Autoscalers(scheduler, self.drains, self.scaling, retire)
-        self._decided: dict[Key, WorkerState] = {}
-        self._recalled: set[Key] = set()
-        self._fill_planned = False
         try:
             compatibility.check(type(scheduler), SIGNATURES)
         except IncompatibleDaskError as error:
@@ -158,8 +155,10 @@ class SupremePlugin(SchedulerPlugin):
         return {
             "is_rootish": _never,
             "check_idle_saturated": self._hands.note_idle,
-            "decide_worker_non_rootish": self._or_stock("decide_worker_non_rootish", self._decide),
-            "stimulus_queue_slots_maybe_opened": self._or_stock("stimulus_queue_slots_maybe_opened", self._fill),
+            "decide_worker_non_rootish": self._or_stock("decide_worker_non_rootish", self._placing.decide),
+            "stimulus_queue_slots_maybe_opened": self._or_stock(
+                "stimulus_queue_slots_maybe_opened", self._placing.fill
+            ),
             "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,
             "_check_unrunnable_task_timeouts": _nobody,
             **self._for_autoscalers(),
@@ -198,72 +197,10 @@ class SupremePlugin(SchedulerPlugin):
         """Take over a scheduler that has workers and tasks already."""
         parts = (self._scheduler, self.admission, self._memory, self._demands, self._hands)
         for recall in takeover.occupy(*parts):
-            self._carry_out(recall)
+            self._placing.carry_out(recall)
         self._hands.release(observe.held(self._scheduler))
 
-    # --------------------------------------------------------------------------------- deciding
-    def _decide(self, ts: TaskState) -> WorkerState | None:
-        """Return the worker of a task that is ready, or None to hold it."""
-        decided = self._decided.pop(ts.key, None)
-        if decided is not None or ts.state == "no-worker":
-            return decided
-        if ts.key in self._demands.errors:
-            error = self._demands.errors[ts.key]
-            self._fail_soon(ts.key, str(error), MemoryError if isinstance(error, MemoryError) else ValueError)
-            return None
-        task = observe.task(ts, self._demands.of(ts), alone=ts.key in self._demands.alone)
-        address = self._ghosts.home(ts.key)
-        if address is not None and observe.may_run(self._scheduler, task, address):
-            # Its cancelled run is still going on there; the worker will take it up again.
-            self._ghosts.resume(ts.key)
-            return self._scheduler.workers[address]
-        return self._place_actor(ts, task.declared) if ts.actor else self._place(task)
-
-    def _place(self, task: Task) -> WorkerState | None:
-        while (address := self.admission.arrive(task, monotonic())) is not None:
-            if observe.is_running(self._scheduler, address):
-                return self._scheduler.workers[address]
-            # It is leaving, or paused, and nobody has told us yet.
-            self.admission.finish(task.key, None, monotonic())
-            self.admission.close_worker(address)
-        if self.admission.ledger.gained:
-            self._fill_soon()
-        if self.scaling.wanted:
-            self.scaling.held()
-        return None
-
-    def _place_actor(self, ts: TaskState, declared: Resources | None) -> WorkerState | None:
-        where = self.admission.place_actor(observe.task(ts, declared), declared or Resources())
-        if isinstance(where, str):
-            return self._scheduler.workers[where]
-        self._fail_soon(ts.key, reasons.actor_refused(where))
-        return None
-
-    def _fill(self, *, stimulus_id: str = "") -> None:  # noqa: ARG002  (the scheduler passes it)
-        """Send waiting tasks to the workers that gained room."""
-        ledger = self.admission.ledger
-        if not ledger.gained:
-            return
-        # Closing one may let others gain.
-        while closed := [row for row in ledger.gained if not observe.is_running(self._scheduler, row.address)]:
-            for row in closed:
-                self.admission.close_worker(row.address)
-        placed = self.admission.fill(monotonic())
-        if placed:
-            workers = self._scheduler.workers
-            self._decided.update((key, workers[address]) for key, address in placed)
-            self._hands.place([key for key, _ in placed])
-
-    def _fill_soon(self) -> None:
-        if not self._fill_planned:
-            self._fill_planned = True
-            asyncio.get_running_loop().call_soon(self._fill_planned_now)
-
-    @safely
-    def _fill_planned_now(self) -> None:
-        self._fill_planned = False
-        self._fill()
-
+    # --------------------------------------------------------------------------- the pulse
     @safely
     def _tick(self) -> None:
         if self not in self._scheduler.plugins.values():
@@ -275,11 +212,11 @@ class SupremePlugin(SchedulerPlugin):
         self.drains.tick()
         self._relief.tick(now)
         for instruction in self.admission.tick(now):
-            self._carry_out(instruction)
+            self._placing.carry_out(instruction)
         self._ghosts.audit(now)
         self._rebalancing.tick(now)
         self._silence.tick(now)
-        self._fill()
+        self._placing.fill()
 
     def _drain(self, *, names: list[str], reason: str, deadline: float | None = None) -> dict[str, str]:
         """Let workers leave because a person wants it; return why, by name, for those that cannot."""
@@ -296,34 +233,6 @@ class SupremePlugin(SchedulerPlugin):
     def _scale(self, **told: Any) -> dict[str, Any] | None:
         """Return the plan for whoever makes workers; what is wrong with his question is told to him."""
         return self._autoscalers.scale(**told) if self.active else None
-
-    def _recall_all(self, address: str) -> None:
-        self._carry_out(Recall(address, observe.processing(self._scheduler, address)))
-
-    def _carry_out(self, instruction: Instruction) -> None:
-        match instruction:
-            case Recall(address, keys):
-                self._recalled.update(keys)
-                self._hands.recall(address, keys)
-            case Warn(sentence):
-                self._hands.warn(sentence)
-                recording.record(self._scheduler, "hold", sentence)
-            case Fail(keys, sentence):
-                recording.record(self._scheduler, "reject", sentence, tasks=len(keys))
-                for key in keys:
-                    self._hands.fail(key, TimeoutError(sentence))
-
-    def _fail_soon(self, key: Key, sentence: str, kind: type[Exception] = ValueError) -> None:
-        # Not now: the scheduler is in the middle of a transition of this very task. A built-in error, because
-        # a client without this package could not read one of ours.
-        asyncio.get_running_loop().call_soon(self._fail_held, key, kind(sentence))
-
-    @safely
-    def _fail_held(self, key: Key, error: Exception) -> None:
-        ts = self._scheduler.tasks.get(key)
-        if ts is not None and ts.state == "no-worker":
-            self._hands.fail(key, error)
-            recording.tally(self._scheduler, "reject", str(error))
 
     # ----------------------------------------------------------------------------------- events
     @safely
@@ -376,7 +285,7 @@ class SupremePlugin(SchedulerPlugin):
         self._relief.gone(worker)
         self._rebalancing.disturbed(monotonic())
         self.scaling.wake()
-        self._fill_soon()
+        self._placing.fill_soon()
 
     def valid_workers_downscaling(self, scheduler: Scheduler, workers: list[WorkerState]) -> list[WorkerState]:
         """Return those that may be named when somebody asks Dask whom to close: nobody who works or cannot leave."""
@@ -393,13 +302,17 @@ class SupremePlugin(SchedulerPlugin):
     def _killed(self, event: Mapping[str, Any]) -> None:
         self._relief.killed()
         self._kills.told(event)
-        self._fill_soon()
+        self._placing.fill_soon()
 
     @safely
     def restart(self, scheduler: Scheduler) -> None:
         """Forget tasks that the scheduler dropped without a word."""
         for key in self.admission.queues.keys() - scheduler.tasks.keys():
             self.admission.drop(key)
+
+    def _held(self) -> None:
+        if self.scaling.wanted:
+            self.scaling.held()
 
     def _worker_runs(self, ws: WorkerState) -> dict[Key, str]:
         """Open a worker that joined or resumed. Waiting tasks come to it by `_fill`, which is called next."""
@@ -411,7 +324,7 @@ class SupremePlugin(SchedulerPlugin):
     def _ended(self, key: Key, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
         reservation = self.admission.ledger.reservations.get(key)
         ts = self._scheduler.tasks[key]
-        self._recalled.discard(key)
+        self._placing.ended(key)
         if ts.resource_restrictions:  # it was placed before we came
             self._read_demand(ts)
         if reservation is None or (finish == "memory" and ts.actor):
@@ -427,7 +340,7 @@ class SupremePlugin(SchedulerPlugin):
             self.admission.finish(key, None, monotonic())
         # Not every caller of a transition looks at the queues afterwards.
         if self.admission.ledger.gained and len(self.admission.queues):
-            self._fill_soon()
+            self._placing.fill_soon()
 
     def _done(self, ts: TaskState, reservation: Reservation, told: Mapping[str, Any]) -> None:
         metadata = told.get("metadata") or {}
@@ -470,21 +383,17 @@ class SupremePlugin(SchedulerPlugin):
 
     @safely
     def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
-        if key in self._recalled:
-            self._recalled.discard(key)
-            if state in _NOT_STARTED:
-                self._hands.recalled(key, worker)
-                self._fill_soon()
+        self._placing.recall_answered(key, state, worker)
 
     @safely
     def _strain(self, *, worker: str, process: int) -> None:
         for recall in self._relief.strained(worker, process):
-            self._carry_out(recall)
+            self._placing.carry_out(recall)
 
     @safely
     def _relax(self, *, worker: str) -> None:
         self._relief.relaxed(worker)
-        self._fill_soon()
+        self._placing.fill_soon()
 
     @safely
     def _overgrown(self, *, key: Key, worker: str, process: int) -> None:
@@ -493,7 +402,7 @@ class SupremePlugin(SchedulerPlugin):
     @safely
     def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:
         self._ghosts.done(key=key, worker=worker)
-        self._fill_soon()
+        self._placing.fill_soon()
 
 
 def _never(_: TaskState) -> bool:
