@@ -59,6 +59,17 @@ class Fleet:
         """Return the group of each worker, there or on its way, by name; not of those that were given notice."""
         return {name: machine.group.name for name, machine in self.machines.items() if not machine.has_notice}
 
+    def any_to_spare(self) -> bool:
+        """Tell whether a worker has nothing to do that could leave."""
+        there = [0] * len(self.groups)
+        idle = [0] * len(self.groups)
+        for machine in self.machines.values():
+            there[machine.place] += 1
+            idle[machine.place] += machine.is_up and not machine.running and machine.drain is None
+        return any(
+            some and count > group.minimum for some, count, group in zip(idle, there, self.groups, strict=True)
+        )
+
     def launching(self, place: int) -> tuple[Launch, ...]:
         """Return the workers of a group that are on their way."""
         late = _LATE * self.groups[place].startup

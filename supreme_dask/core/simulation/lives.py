@@ -20,15 +20,12 @@ _HOUR = 3600.0
 class Lives:
     """Lets workers come and go.
 
-    Parameters
-    ----------
-    on_change
-        Called when a worker has joined or is gone.
-
     Attributes
     ----------
     failures, interruptions, launched, removed : int
         As in `Outcome`.
+    on_change, on_idle : callable
+        Called when a worker has joined or is gone, and when one has nothing to do any more.
     """
 
     def __init__(
@@ -48,7 +45,8 @@ class Lives:
         self._conditions = conditions
         self.failures = self.interruptions = self.launched = self.removed = 0
         self.on_change: Callable[[], None] = _nothing
-        execution.on_ended = self._step
+        self.on_idle: Callable[[], None] = _nothing
+        execution.on_ended = self._ended
         execution.on_killed = self._killed
 
     # ------------------------------------------------------------------------------ coming
@@ -122,6 +120,11 @@ class Lives:
             elif act == "remove":
                 self.removed += not machine.has_notice
                 self._remove(machine)
+
+    def _ended(self, machine: Machine) -> None:
+        if not machine.running:
+            self.on_idle()
+        self._step(machine)
 
     def _leave(self, machine: Machine) -> None:
         self._recorder.supply(machine.place, self._admission.ledger.rows[machine.name].capacity, -1)

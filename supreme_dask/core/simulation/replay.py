@@ -95,6 +95,7 @@ class Replay:
         self._execution.on_held = _nothing if planner is None else self._wake
         self._lives.begin()
         self._lives.on_change = self._replace_lost if planner is None else self._wake
+        self._lives.on_idle = _nothing if planner is None else self._rest
         self._lives.on_change()
         for job in jobs:
             self.agenda.at(job.arrival, self._execution.ready, job.key)
@@ -174,7 +175,13 @@ class Replay:
     # -------------------------------------------------------------------------------------- scaling
     def _wake(self) -> None:
         """Let scaling be decided on, as soon as its pace allows."""
-        when = self._pace.wake(self.agenda.now)
+        self._scale_at(self._pace.wake(self.agenda.now))
+
+    def _rest(self) -> None:
+        """Let it be decided in time whether a worker that has nothing to do is kept."""
+        self._scale_at(self._pace.idle(self.agenda.now))
+
+    def _scale_at(self, when: float | None) -> None:
         if when is not None:
             self.agenda.at(when, self._scale, when)
 
@@ -187,8 +194,8 @@ class Replay:
             return
         plan = self._planner.plan(self._view())
         self._unhosted = plan.unmet
-        again = self._pace.decided(plan, when, at_rest=self._is_at_rest())
-        self.agenda.at(again, self._scale, again)
+        again = self._pace.decided(plan, when, spare=self._fleet.any_to_spare(), at_rest=self._is_at_rest())
+        self._scale_at(again)
         self._carry_out(plan)
 
     def _carry_out(self, plan: Plan) -> None:
