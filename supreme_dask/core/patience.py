@@ -93,14 +93,15 @@ class Patience:
         backlog = sum(shape.count * shape.rank for shape in self._queues.in_order())
         promised = Counter(self._promised.values())
         for shape in islice(self._queues.in_order(), _FEW):
-            rows = promised[shape]
-            passed_over = now - shape.since > patience and not rows and len(self._promised) < allowed
-            if (passed_over or _ends_last(shape, rows, backlog)) and self._may_be_promised(shape):
+            if len(self._promised) >= allowed:
+                # Nor may all drain for those that would end last: while work goes on to come, nothing does.
+                return
+            passed_over = now - shape.since > patience and not promised[shape]
+            if (passed_over or _ends_last(shape, promised[shape], backlog)) and self._may_be_promised(shape):
                 self._promise(shape)
 
     def _may_be_promised(self, shape: Shape) -> bool:
-        somebody = len(self._promised) < len(self._ledger.rows)
-        return somebody and not shape.short and self._kinds.may_start(shape) and self._has_host(shape)
+        return not shape.short and self._kinds.may_start(shape) and self._has_host(shape)
 
     def _end_promises(self) -> None:
         for row, shape in list(self._promised.items()):
