@@ -23,6 +23,9 @@ class Children:
     def __init__(self) -> None:
         self._peaks: dict[int, int] = {}  # bytes, by thread
         self._ended: dict[int, int] = {}  # bytes that were held when children were ended, by thread
+        self._copies: dict[
+            int, set[int]
+        ] = {}  # children that were copies of this process at the last look, by thread
 
     def begin(self) -> None:
         """Watch the children of this thread."""
@@ -34,6 +37,7 @@ class Children:
         In bytes; 0 where there were none.
         """
         thread = get_native_id()
+        self._copies.pop(thread, None)
         return self._peaks.pop(thread, 0), self._ended.pop(thread, 0)
 
     def look(self) -> int:
@@ -42,7 +46,7 @@ class Children:
 
     def end_largest(self) -> None:
         """End the children of the thread whose children hold most."""
-        held = {thread: sum(_bytes(_NOW, _of(thread))) for thread in list(self._peaks)}
+        held = {thread: sum(_bytes(_NOW, self._children(thread))) for thread in list(self._peaks)}
         thread = max(held, key=held.__getitem__, default=None)
         if thread is not None and held[thread]:
             self._ended[thread] = held[thread]
@@ -50,12 +54,25 @@ class Children:
                 _kill(child)
 
     def _look(self, thread: int) -> int:
-        children = list(_of(thread))
+        children = self._children(thread)
         if not children:
             return 0
         if thread in self._peaks:
             self._peaks[thread] = max(self._peaks[thread], sum(_bytes(_HIGHEST, children)))
         return sum(_bytes(_NOW, children))
+
+    def _children(self, thread: int) -> list[int]:
+        """Return the children of a thread, but those that have just been made and are about to run another program.
+
+        Until they do, for less than a millisecond, what they hold is what this process holds.
+        """
+        children = list(_of(thread))
+        ours = _read(_PROC / "self" / "cmdline")
+        copies = {child for child in children if _read(_PROC / str(child) / "cmdline") == ours}
+        new = copies - self._copies.get(thread, set())
+        if thread in self._peaks:
+            self._copies[thread] = copies
+        return [child for child in children if child not in new]
 
 
 def _of(thread: int) -> Iterator[int]:
