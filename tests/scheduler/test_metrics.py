@@ -79,7 +79,8 @@ async def test_it_tells_results_that_only_one_worker_holds(client, scheduler):
 @supreme()
 async def test_it_tells_who_leaves_and_who_cannot(client, scheduler):
     async with named(scheduler, "small-0") as a, named(scheduler, "small-1") as b:
-        await client.submit(Counter, actor=True, workers=[a.address])
+        actor = client.submit(Counter, actor=True, workers=[a.address])
+        await actor
         future = client.submit(hold, 1, workers=[b.address], allow_other_workers=True, resources={"memory": GiB})
         await until(lambda: scheduler.workers[b.address].processing)
         plugin(scheduler).drains.drain(["small-1"], reason="a test")
