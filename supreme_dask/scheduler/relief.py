@@ -55,6 +55,7 @@ class Relief:
         self._alarmed = 0.0
         self._killed = _NEVER  # when the last two workers were
         self._haven: str | None = None
+        self._parting: float | None = None  # since when others copy what it holds, so that it can be opened
         self._next = 0.0
         self._is_alarmed = False
 
@@ -86,7 +87,7 @@ class Relief:
         """Forget a worker that is gone; what it held may now be held once only."""
         self._strained.discard(address)
         if address == self._haven:
-            self._haven = None
+            self._haven = self._parting = None
         if self._is_alarmed:
             self._uncopied.update(dict.fromkeys(self._hands.spared(_WHY), 0.0))
 
@@ -119,17 +120,15 @@ class Relief:
 
     def tick(self, now: float) -> None:
         """Copy what came since the last time, or was not copied though it should have been; or end that."""
-        if not self._is_alarmed:
-            return
-        self._keep_haven(now)
-        if now < self._next:
+        if not self._is_alarmed or now < self._next:
             return
         self._next = now + _EVERY
+        self._keep_haven(now)
         if now - self._alarmed > _CALM:
             self.end()
             return
         due = [key for key, at in self._uncopied.items() if at <= now]
-        small = [one for one in observe.unique(self._scheduler, due, self._haven) if one.size <= _SMALL]
+        small = [one for one in observe.unique(self._scheduler, due, self._shelter) if one.size <= _SMALL]
         for key in due:
             del self._uncopied[key]
         # Once more until there are two: there may have been no room, or the other worker may die before it has it.
@@ -151,18 +150,36 @@ class Relief:
             if stormy and len(rows) >= _FEWEST and not self._admission.lacks_host():
                 self._make_haven(min(rows, key=lambda row: (row.capacity[MEMORY_AXIS], row.active)))
         elif not stormy:
-            self._leave_haven()
+            self._part(now)
+        elif self._parting is not None:
+            self._make_haven(self._admission.ledger.rows[self._haven])
         elif len(rows) >= _FEWEST - 1 and self._admission.lacks_host():  # not because the others start again
             self._killed = _NEVER  # no other before more are killed
             self._leave_haven()
 
     def _make_haven(self, row: Row) -> None:
-        self._haven = row.address
+        self._haven, self._parting = row.address, None
         self._admission.close_worker(row.address)
         self._uncopied.update(dict.fromkeys(observe.in_memory(self._scheduler), 0.0))
 
+    def _part(self, now: float) -> None:
+        """Open the haven when others hold what it holds, or have had time for that: it may be killed from then on."""
+        there = observe.in_memory(self._scheduler, self._haven)
+        if self._parting is None:
+            self._parting = now
+            self._uncopied.update(dict.fromkeys(there, 0.0))
+        elif now - self._parting > _HAVEN or not any(
+            one.size <= _SMALL for one in observe.unique(self._scheduler, there)
+        ):
+            self._leave_haven()
+
+    @property
+    def _shelter(self) -> str | None:
+        """Return the haven, while everything is to be there."""
+        return self._haven if self._parting is None else None
+
     def _leave_haven(self) -> None:
-        haven, self._haven = self._haven, None
+        haven, self._haven, self._parting = self._haven, None, None
         if haven is not None:
             self._open(haven)
 
@@ -170,7 +187,7 @@ class Relief:
         rooms = {
             address: row.free[MEMORY_AXIS]
             for address, row in self._admission.ledger.rows.items()
-            if address == self._haven or (self._haven is None and row.is_open and address not in self._strained)
+            if address == self._shelter or (self._shelter is None and row.is_open and address not in self._strained)
         }
         for address, keys in relief.copies(results, rooms).items():
             self._hands.copy(address, keys, why=_WHY)
