@@ -35,7 +35,10 @@ from supreme_dask.scheduler.rules import Rules
 log = logging.getLogger(__name__)
 
 _PAUSE = 0.05  # s between two decisions, at least
-_SHARE = 7  # times as long as the last one took, at least: an eighth of the scheduler's time
+_SHARE = 7  # times as long as decisions take is rested: an eighth of the scheduler's time
+_CREDIT = (
+    1.0  # s of rest that may be owed when the next decision is made: a burst waits for no rest of the one before
+)
 _LAZY = 0.25  # s for what becomes ready one by one; a graph is decided on at once
 _BOUND = 30.0  # s for which a worker that could not leave is not asked again
 _SILENCE = 30  # intervals without a question, after which somebody asks no more
@@ -82,9 +85,9 @@ class ScalabilityEngine:
         self._begun: set[str] = set()
         self._said: set[str] = set()
         self._planned: asyncio.TimerHandle | None = None
-        self._rested = 0.0  # when the next decision may be made, on the clock of the event loop
+        self._decided = float("-inf")  # when the last decision was made, on the clock of the event loop
+        self._rested = 0.0  # when all rest that is owed will be over
         self._graph_came = False
-        self._hurried = False  # whether something has happened since the last decision
         self._regular: Callable[[Plan], None] | None = None  # who gets plans when nobody asks for them
         self._silent: asyncio.TimerHandle | None = None
         self._close = drains.on_removable
@@ -180,9 +183,8 @@ class ScalabilityEngine:
         """Decide soon: something happened. Only for the thread of the scheduler's event loop."""
         if not self.wanted:
             return
-        self._hurried = True
         loop = asyncio.get_running_loop()
-        when = max(loop.time() + within, self._rested)
+        when = max(loop.time() + within, self._decided + _PAUSE, self._rested - _CREDIT)
         if self._planned is not None:
             if self._planned.when() <= when:
                 return
@@ -257,10 +259,9 @@ class ScalabilityEngine:
         except Exception as error:  # whatever it is, the workers that are there go on
             self._say(f"scaling failed, and everything stays as it is: {error!r}")
             log.debug("Scaling failed", exc_info=True)
-        rest = _SHARE * (perf_counter() - begun) if self._hurried else 0.0  # one by the clock keeps no graph waiting
-        self._rested = asyncio.get_running_loop().time() + max(_PAUSE, rest)
+        self._decided = asyncio.get_running_loop().time()
+        self._rested = max(self._rested, self._decided) + _SHARE * (perf_counter() - begun)
         self.wake(self._every)
-        self._hurried = False
 
     def evaluate_scaling(self) -> Plan:
         """Return what should be, by the policy in force."""
