@@ -1,0 +1,7 @@
+"""The base of all."""
+
+from __future__ import annotations
+
+
+class SupremeError(Exception):
+    """Base of all errors of this package."""
