@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from supreme_dask.core.policies import DEFAULT_POLICY, read_policy
+from supreme_dask.core.policies.idle import Regret
 from supreme_dask.core.scaling import Scaling
 from supreme_dask.errors import PolicyError
 from supreme_dask.stores import schemas
@@ -109,6 +112,32 @@ def test_idle_workers_stay_where_the_others_could_not_store_their_results():
     assert len(victims(default(groups=[view(SMALL)], workers=idle, now=100.0))) == 0
     idle = [worker(f"small-{number}", SMALL, stored=GiB, idle_since=0.0) for number in range(4)]
     assert len(victims(default(groups=[view(SMALL)], workers=idle, now=100.0))) == 2
+
+
+def test_workers_stay_longer_where_those_that_went_were_wanted_again_soon():
+    one = Scaling(read_policy(DEFAULT_POLICY))
+
+    def left(now, count, idle_since):
+        workers = [worker(f"small-{number}", SMALL, idle_since=idle_since) for number in range(count)]
+        return targets(one.plan(system([view(SMALL)], workers, now=now)))["small"]
+
+    assert left(5.0, 1, 0.0) == 0
+    assert left(6.0, 0, 0.0) == 0
+    assert left(10.0, 1, 10.0) == 1  # it is wanted again
+    assert left(15.0, 1, 10.0) == 1
+    assert left(20.0, 1, 10.0) == 0
+    assert left(21.0, 0, 0.0) == 0
+    assert left(500.0, 1, 500.0) == 1  # and now after long
+    assert left(505.0, 1, 500.0) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1000)), max_size=50))
+def test_how_much_longer_they_stay_has_an_end(changes):
+    regret, now = Regret(), 0.0
+    for count, seconds in changes:
+        now += seconds
+        regret.look(count, now, startup=5.0)
+        assert 1.0 <= regret.factor <= 16.0
 
 
 def test_the_last_worker_goes_too_when_it_stores_nothing():
