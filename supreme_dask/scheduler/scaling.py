@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, perf_counter
+from time import monotonic, thread_time
 from typing import Any
 
 from distributed.scheduler import Scheduler
@@ -253,14 +253,14 @@ class ScalabilityEngine:
         if self._planned is not None:
             self._planned.cancel()
             self._planned = None
-        begun = perf_counter()
+        begun = thread_time()
         try:
             self.execute_scaling_action(self.evaluate_scaling())
         except Exception as error:  # whatever it is, the workers that are there go on
             self._say(f"scaling failed, and everything stays as it is: {error!r}")
             log.debug("Scaling failed", exc_info=True)
         self._decided = asyncio.get_running_loop().time()
-        self._rested = max(self._rested, self._decided) + _SHARE * (perf_counter() - begun)
+        self._rested = max(self._rested, self._decided) + _SHARE * (thread_time() - begun)
         self.wake(self._every)
 
     def evaluate_scaling(self) -> Plan:
