@@ -68,6 +68,17 @@ def test_a_worker_that_drains_for_a_large_task_lets_in_what_fits_beside_it():
     assert keys(admission.fill(3.0)) == ["large"]
 
 
+def test_only_a_few_workers_drain_however_many_large_tasks_wait():
+    admission = cluster(*[4] * 16, threads=1, patience=1.0)
+    for number in range(16):
+        admission.arrive(task(f"small-{number}", 1), 0.0)
+    for number in range(64):
+        admission.arrive(task(f"large-{number}", 3, type_=f"large-{number % 8}"), 0.0)
+    for now in range(1, 20):
+        admission.tick(float(now))
+    assert sum(row.promise is not None for row in admission.ledger.rows.values()) == 2
+
+
 def test_short_tasks_wait_on_the_worker_so_many_as_run_in_the_time_ahead():
     admission = learned(SHORT, 16, ahead=0.010, most_ahead=64)
     for number in range(1000):
