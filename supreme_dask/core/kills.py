@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from supreme_dask.core.keys import Key
 
@@ -74,4 +75,4 @@ def larger(reserved: int, wanted: int, largest: int) -> int | None:
     largest
         Bytes that the largest worker has for tasks.
     """
-    return None if reserved >= _NEARLY_ALL * largest else min(wanted, int(_WHOLE * largest))
+    return None if reserved >= _NEARLY_ALL * largest else min(wanted, ceil(_WHOLE * largest))

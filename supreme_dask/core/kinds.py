@@ -172,6 +172,7 @@ class Kinds:
         shape.set_need(tuple(sorted([*self._ledger.need(demand), *idle])))
         shape.short = kind.short and not idle and demand[CPU] <= CORE
         shape.duration = profile.duration or _UNKNOWN_DURATION
+        shape.timed = profile.duration is not None
         shape.rank = self._share(shape) * shape.duration
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:

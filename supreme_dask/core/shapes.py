@@ -121,6 +121,8 @@ class Shape:
         Dominant share × duration; higher goes first among tasks without dependencies.
     duration : float
         Expected seconds of one.
+    timed : bool
+        Whether that was measured.
     count, running : int
         How many wait, and how many a worker has.
     since : float
@@ -141,6 +143,7 @@ class Shape:
         self.probing = False
         self.rank = 0.0
         self.duration = 0.0
+        self.timed = False
         self.since = 0.0
         self.count = 0
         self.running = 0

@@ -233,20 +233,28 @@ def take(
         Returns what else is known of a worker, by attribute of `WorkerView`.
     """
     names = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
-    waiting = tuple(_waiting(shape, names, now) for shape in queues.in_order())
+    ages = _ages(ledger, now)
+    waiting = tuple(_waiting(shape, names, ages.get(shape.type, 0.0)) for shape in queues.in_order())
     return Snapshot(tuple(_worker(row, names, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
 
 
-def _waiting(shape: Shape, names: list[tuple[str, int]], now: float) -> WaitingView:
+def _ages(ledger: Ledger, now: float) -> dict[str, float]:
+    """Return for how long a task of each type has been running at least: of a new type nothing else is known."""
+    ages: dict[str, float] = {}
+    for row in ledger.rows.values():
+        for shape in {one.shape for one in row.tasks.values() if one.shape is not None and not one.shape.timed}:
+            ages[shape.type] = max(ages.get(shape.type, 0.0), now - row.progress)
+    return ages
+
+
+def _waiting(shape: Shape, names: list[tuple[str, int]], age: float) -> WaitingView:
     need = dict(shape.need)
-    # Tasks that run and do not end last that long at least: of a new type nothing else is known.
-    seen = now - shape.since if shape.running else 0.0
     return WaitingView(
         shape.type,
         Resources.of({name: need[axis] for name, axis in names if axis in need}),
         not shape.probing,
         shape.count,
-        max(shape.duration, seen),
+        max(shape.duration, age),
         shape.restrictions is not None and not shape.restrictions.loose,
         shape.running,
     )

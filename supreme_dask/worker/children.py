@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import get_native_id
+from time import monotonic
 
 _PROC = Path("/proc")
 _HIGHEST, _NOW = b"VmHWM:", b"VmRSS:"
+_MOMENT = 1.0  # s; a child that is a copy of this process for longer does its work as one
 
 
 class Children:
@@ -23,9 +25,7 @@ class Children:
     def __init__(self) -> None:
         self._peaks: dict[int, int] = {}  # bytes, by thread
         self._ended: dict[int, int] = {}  # bytes that were held when children were ended, by thread
-        self._copies: dict[
-            int, set[int]
-        ] = {}  # children that were copies of this process at the last look, by thread
+        self._copies: dict[int, dict[int, float]] = {}  # since when children are copies of us, by thread
 
     def begin(self) -> None:
         """Watch the children of this thread."""
@@ -57,22 +57,22 @@ class Children:
         children = self._children(thread)
         if not children:
             return 0
-        if thread in self._peaks:
-            self._peaks[thread] = max(self._peaks[thread], sum(_bytes(_HIGHEST, children)))
-        return sum(_bytes(_NOW, children))
+        held = sum(_bytes(_NOW, children))
+        if thread in self._peaks:  # the peak is asked for last: it is never below what is told of now
+            self._peaks[thread] = max(self._peaks[thread], held, sum(_bytes(_HIGHEST, children)))
+        return held
 
     def _children(self, thread: int) -> list[int]:
         """Return the children of a thread, but those that have just been made and are about to run another program.
 
-        Until they do, for less than a millisecond, what they hold is what this process holds.
+        Until they do, what they hold is what this process holds.
         """
-        children = list(_of(thread))
-        ours = _read(_PROC / "self" / "cmdline")
-        copies = {child for child in children if _read(_PROC / str(child) / "cmdline") == ours}
-        new = copies - self._copies.get(thread, set())
+        children, now = list(_of(thread)), monotonic()
+        ours, before = _read(_PROC / "self" / "cmdline"), self._copies.get(thread, {})
+        copies = {one: before.get(one, now) for one in children if _read(_PROC / str(one) / "cmdline") == ours}
         if thread in self._peaks:
             self._copies[thread] = copies
-        return [child for child in children if child not in new]
+        return [one for one in children if one not in copies or now - copies[one] > _MOMENT]
 
 
 def _of(thread: int) -> Iterator[int]:
