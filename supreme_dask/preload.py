@@ -5,6 +5,7 @@ What only schedulers need is imported by schedulers only: a worker then starts a
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import dask.config
@@ -13,6 +14,7 @@ from distributed import Scheduler, Worker
 
 async def dask_setup(server: object) -> None:
     """Add our part to a scheduler or a worker; a nanny needs none."""
+    _log_as_dask_does()
     if isinstance(server, Scheduler):
         from supreme_dask.scheduler.plugin import SupremePlugin
 
@@ -24,6 +26,15 @@ async def dask_setup(server: object) -> None:
         declare(server)
         listen(server)
     await register(server)
+
+
+def _log_as_dask_does() -> None:
+    """Write what we log where Dask writes, unless somebody has said where: its commands set up its own loggers only."""
+    ours, theirs = logging.getLogger("supreme_dask"), logging.getLogger("distributed")
+    if not ours.handlers and ours.level == logging.NOTSET:
+        ours.setLevel(theirs.level)
+        for handler in theirs.handlers:
+            ours.addHandler(handler)
 
 
 async def register(server: object) -> None:

@@ -107,7 +107,7 @@ def _shrink(supply: Supply, floor: AtLeast, ceiling: AtMost | None, spares: list
     staying = {worker.name for worker in supply.staying}
     spared = {name: spare.reason for spare in reversed(spares) for name in reversed(spare.names) if name in staying}
     sent = list(reversed(spared))[: supply.count - floor.workers]
-    reason = spared[sent[0]] if sent else floor.reason
+    reason = spared[sent[0]] if sent else floor.reason if 0 < floor.workers == supply.count else reasons.UNCHANGED
     # Who is on the way in cannot be called off; whether it is too many is seen when it has come.
     surplus = len(staying) - len(sent) - ceiling.workers if ceiling is not None else 0
     if ceiling is not None and surplus > 0:
@@ -150,7 +150,7 @@ def _of(kind: type[P], proposals: Iterable[Proposal]) -> list[P]:
 
 
 def _unless_changed(target: Target, before: Target | None) -> Target:
-    """Return the target of before if it says the same: the reason of a number is that for which it was chosen."""
-    if before is not None and (before.workers, before.victims) == (target.workers, target.victims):
-        return before
-    return target
+    """Return a target with the reason of before if it says the same: that for which the number was chosen."""
+    if before is None or before.workers != target.workers or not set(target.victims) <= set(before.victims):
+        return target
+    return before if before.victims == target.victims else replace(target, reason=before.reason)

@@ -90,8 +90,12 @@ class Drains:
         return refused
 
     def leave(self, address: str, seconds: float) -> bool:
-        """Let a worker leave whose machine goes away in so many seconds; tell whether it is known here."""
-        if address not in self._scheduler.workers:
+        """Let a worker leave whose machine goes away in so many seconds.
+
+        Return whether it is to wait for that: not if it is unknown here, or has nothing left to hand over.
+        """
+        known = self._drains.get(address)
+        if address not in self._scheduler.workers or (known is not None and known.drain.state == "leaving"):
             return False
         until = monotonic() + (1 - _RESERVE) * seconds
         name = str(self._scheduler.workers[address].name)

@@ -106,7 +106,8 @@ class Recorder(SchedulerPlugin):
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:
         """Record who is gone, and whether that was wanted."""
-        expected, running = observe.departure(scheduler, worker)
+        told, running = observe.departure(scheduler, worker)
+        expected = told or _was_leaving(scheduler, worker)
         sentence = reasons.left(worker, running, expected=expected)
         self.record("leave", sentence, worker=worker, expected=expected, tasks=running)
 
@@ -114,6 +115,12 @@ class Recorder(SchedulerPlugin):
         counts, self._counts = self._counts, Counter()
         for (kind, sentence), tasks in counts.items():
             self.record(kind, sentence, tasks=tasks)
+
+
+def _was_leaving(scheduler: Scheduler, address: str) -> bool:
+    """Tell whether a worker that is gone was on its way out, so that whoever made it could remove it."""
+    drains = getattr(scheduler.plugins.get("supreme"), "drains", None)
+    return drains is not None and bool(drains.keeps_closed(address))
 
 
 def _of(scheduler: Scheduler) -> Recorder | None:

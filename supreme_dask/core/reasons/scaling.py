@@ -10,6 +10,7 @@ MINIMUM = "the group's minimum"
 
 
 MAXIMUM = "the group's maximum"
+UNCHANGED = "nobody asks for more, and all may stay"
 
 
 DEMAND_RETURNED = "it is needed again"
