@@ -29,7 +29,7 @@ async def dask_setup(server: object) -> None:
 
 
 def _log_as_dask_does() -> None:
-    """Write what we log where Dask writes, unless somebody has said where: its commands set up its own loggers only."""
+    """Write what we log where Dask writes, unless somebody has said where: its commands set up theirs only."""
     ours, theirs = logging.getLogger("supreme_dask"), logging.getLogger("distributed")
     if not ours.handlers and ours.level == logging.NOTSET:
         ours.setLevel(theirs.level)
