@@ -45,13 +45,16 @@ class Demand:
     def propose(self, situation: Situation) -> Iterable[Proposal]:
         """Propose as many of each group as work, and as are needed for what waits."""
         rooms = set(_rooms_ever(situation))
-        waiting = [one for one in situation.snapshot.waiting if not one.bound]
-        hosted = [one for one in waiting if _has_host(one, rooms)]
-        yield from (_why_nobody(one, rooms) for one in waiting if not _has_host(one, rooms))
+        hosted: list[WaitingView] = []
+        for one in situation.snapshot.waiting:
+            if not one.bound and _has_host(one, rooms):
+                hosted.append(one)
+            elif not one.bound:
+                yield _why_nobody(one, rooms)
         needed = {name: sum(worker.running > 0 for worker in one.staying) for name, one in situation.groups.items()}
         reason = {name: reasons.at_work(workers) for name, workers in needed.items()}
         if hosted:
-            places = _Places(situation, hosted, self._horizon(situation))
+            places = _Places(situation, hosted, self._horizon(situation), min(room[MEMORY] for room in rooms))
             for name, more in places.needed().items():
                 needed[name] += more
                 if needed[name] > situation.groups[name].count:
@@ -76,13 +79,14 @@ class _Places:
         Their types.
     """
 
-    def __init__(self, situation: Situation, waiting: list[WaitingView], horizon: float) -> None:
+    def __init__(self, situation: Situation, waiting: list[WaitingView], horizon: float, least_memory: int) -> None:
         self.count = 0
         self.types: list[str] = []
         self._situation = situation
         self._supplies = list(situation.groups.values())
         self._waiting = waiting
         self._horizon = horizon
+        self._least_memory = float(least_memory)
         self._names = sorted({MEMORY, *(name for one in waiting for name in one.demand)})
         self._demands = np.array([self._demand(one) for one in waiting])
 
@@ -138,7 +142,7 @@ class _Places:
         amounts = self._vector(one.demand, 1)
         if not one.measured:
             # It needs a worker on which nothing else runs.
-            amounts[self._names.index(MEMORY)] = float(_least_memory(self._situation))
+            amounts[self._names.index(MEMORY)] = self._least_memory
         return amounts
 
     def _rooms(self) -> Iterator[tuple[str, list[float]]]:
@@ -195,10 +199,6 @@ def _rooms_ever(situation: Situation) -> Iterator[Resources]:
 
 def _has_host(one: WaitingView, rooms: Iterable[Resources]) -> bool:
     return any(one.demand.fits(room) for room in rooms)
-
-
-def _least_memory(situation: Situation) -> int:
-    return min((room[MEMORY] for room in _rooms_ever(situation)), default=0)
 
 
 def _why_nobody(one: WaitingView, rooms: Iterable[Resources]) -> Unmet:
