@@ -6,15 +6,16 @@ groups, what their processes use) if it is given; who is starting is added with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from supreme_dask.core.axes import IDLE_AXIS, THREADS_AXIS
+from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
-from supreme_dask.core.resources import MEMORY, Resources
+from supreme_dask.core.resources import Resources
 from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Shape
 
@@ -232,10 +233,31 @@ def take(
     more
         Returns what else is known of a worker, by attribute of `WorkerView`.
     """
-    names = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
+    amounts = _Amounts(ledger)
     ages = _ages(ledger, now)
-    waiting = tuple(_waiting(shape, names, ages.get(shape.type, 0.0)) for shape in queues.in_order())
-    return Snapshot(tuple(_worker(row, names, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
+    waiting = tuple(_waiting(shape, amounts, ages.get(shape.type, 0.0)) for shape in queues.in_order())
+    return Snapshot(tuple(_worker(row, amounts, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
+
+
+class _Amounts:
+    """Names what is along the axes of a ledger. Workers are much alike: of equal amounts there is one object."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        axes = {name: axis for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)}
+        self._axes = axes
+        self._pick = itemgetter(*axes.values())  # at least the three that are measured: it returns tuples
+        self._known: dict[tuple[int, ...], Resources] = {}
+
+    def of(self, along: Sequence[int]) -> Resources:
+        amounts = self._pick(along)
+        known = self._known.get(amounts)
+        if known is None:
+            known = self._known[amounts] = Resources.of(dict(zip(self._axes, amounts, strict=True)))
+        return known
+
+    def needed(self, need: Need) -> Resources:
+        found = dict(need)
+        return Resources.of({name: found[axis] for name, axis in self._axes.items() if axis in found})
 
 
 def _ages(ledger: Ledger, now: float) -> dict[str, float]:
@@ -247,11 +269,10 @@ def _ages(ledger: Ledger, now: float) -> dict[str, float]:
     return ages
 
 
-def _waiting(shape: Shape, names: list[tuple[str, int]], age: float) -> WaitingView:
-    need = dict(shape.need)
+def _waiting(shape: Shape, amounts: _Amounts, age: float) -> WaitingView:
     return WaitingView(
         shape.type,
-        Resources.of({name: need[axis] for name, axis in names if axis in need}),
+        amounts.needed(shape.need),
         not shape.probing,
         shape.count,
         max(shape.duration, age),
@@ -260,21 +281,19 @@ def _waiting(shape: Shape, names: list[tuple[str, int]], age: float) -> WaitingV
     )
 
 
-def _worker(row: Row, names: list[tuple[str, int]], now: float, more: Mapping[str, Any]) -> WorkerView:
-    capacity = {name: row.capacity[axis] for name, axis in names}
-    free = {name: row.free[axis] for name, axis in names}
-    reserved = {name: capacity[name] - free[name] for name in capacity}
-    reserved[MEMORY] -= row.burden
+def _worker(row: Row, amounts: _Amounts, now: float, more: Mapping[str, Any]) -> WorkerView:
+    reserved = [capacity - free for capacity, free in zip(row.capacity, row.free, strict=True)]
+    reserved[MEMORY_AXIS] -= row.burden
     return WorkerView(
         row.address,
         row.host,
         row.is_open,
         row.threads,
-        Resources.of(capacity),
-        Resources.of(free),
+        amounts.of(row.capacity),
+        amounts.of(row.free),
         row.active,
         row.behind,
-        reserved=Resources.of(reserved),
+        reserved=amounts.of(reserved),
         remaining=_remaining(row, now),
         **more,
     )

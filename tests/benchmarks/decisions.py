@@ -4,7 +4,8 @@
 workers in five groups, all of them busy; processor time, so that other programs on the machine do not count.
 ``burst`` is wall time from the return of `update_graph` for 1,000 more tasks until they are decided on, and the plan
 is published if it has changed, with the event loop running and workers sending heartbeats. What is there before is
-kept from Python's garbage collector: to look through 100,000 tasks takes it half a second, whatever is decided::
+kept from Python's garbage collector: to look through 100,000 tasks takes it half a second, whatever is decided. The
+collector is as lazy as `dask scheduler` makes it::
 
     python tests/benchmarks/decisions.py --json decisions.json
 """
@@ -110,6 +111,7 @@ async def measure(arguments: argparse.Namespace) -> NoReturn:
         cluster.submit("t-waiting", arguments.waiting[0], arguments.shapes[0])
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*(3 * threshold for threshold in gc.get_threshold()))
         figures = {
             **cluster.evaluate(arguments.repeats),
             **await cluster.burst(arguments.repeats, arguments.shapes[0]),

@@ -88,6 +88,7 @@ class _Places:
         self._horizon = horizon
         self._least_memory = float(least_memory)
         self._names = sorted({MEMORY, *(name for one in waiting for name in one.demand)})
+        self._vectors: dict[tuple[Resources, int], list[float]] = {}  # workers are much alike
         self._demands = np.array([self._demand(one) for one in waiting])
 
     def needed(self) -> dict[str, int]:
@@ -139,7 +140,7 @@ class _Places:
 
     # ----------------------------------------------------------------------------------- vectors
     def _demand(self, one: WaitingView) -> list[float]:
-        amounts = self._vector(one.demand, 1)
+        amounts = list(self._vector(one.demand, 1))
         if not one.measured:
             # It needs a worker on which nothing else runs.
             amounts[self._names.index(MEMORY)] = self._least_memory
@@ -179,7 +180,11 @@ class _Places:
         return self._vector(supply.room, supply.group.threads)
 
     def _vector(self, amounts: Resources, threads: int) -> list[float]:
-        return [*(float(max(amounts[name], 0)) for name in self._names), float(max(threads, 0))]
+        known = self._vectors.get((amounts, threads))
+        if known is None:
+            known = [*(float(max(amounts[name], 0)) for name in self._names), float(max(threads, 0))]
+            self._vectors[amounts, threads] = known
+        return known
 
     def _matrix(self, vectors: Iterable[list[float]]) -> Vector:
         return np.array(list(vectors)).reshape(-1, len(self._names) + 1)
