@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supreme_dask.errors.base import SupremeError
+from supreme_dask.errors.base import SupremeError, listed
 
 _NOTHING = "nothing was published, read it again"
 
@@ -235,7 +235,7 @@ class MoveError(StoreError, RuntimeError):
 
 
 class DocumentError(StoreError, ValueError):
-    """A document that its schema does not allow. Nothing was published.
+    """A document that its schema does not allow.
 
     Attributes
     ----------
@@ -246,7 +246,7 @@ class DocumentError(StoreError, ValueError):
     """
 
     def __init__(self, document: str, problems: list[str]) -> None:
-        super().__init__(f"{document} was not published: {'; '.join(problems)}")
+        super().__init__(f"{document} is refused{listed(problems)}")
         self.document = document
         self.problems = problems
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-from supreme_dask.errors.base import SupremeError
+from supreme_dask.errors.base import SupremeError, listed
 
 
 class DemandError(SupremeError, ValueError):
@@ -75,7 +75,7 @@ class PolicyError(SupremeError, ValueError):
     """
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__(f"not a policy: {'; '.join(problems)}")
+        super().__init__(f"the policy is refused{listed(problems)}")
         self.problems = problems
 
 

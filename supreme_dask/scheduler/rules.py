@@ -96,14 +96,14 @@ class Rules:
         try:
             self._use(content, last)
         except PolicyError as error:
-            self._say(f"{source} is refused, and the policy before stays in force: {error}")
+            self._say(f"{source} is refused, and the policy before stays in force: {_line(error.problems)}")
 
     def take_groups(self, content: Content, source: str) -> None:
         """Let these be the groups from now on, if they can be used."""
         try:
             self._set_groups(schemas.groups(content))
         except DocumentError as error:
-            self._say(f"{source} is refused, and the groups stay as they are: {error}")
+            self._say(f"{source} is refused, and the groups stay as they are: {_line(error.problems)}")
 
     def fall_back(self, error: Exception, last: Plan | None) -> bool:
         """Have the policy before in force again, because this one fails; tell whether there is one."""
@@ -138,3 +138,8 @@ class Rules:
         self.groups = {group.name: group for group in groups}
         self._homes.clear()
         log.info("Workers are scaled in the groups %s", ", ".join(self.groups) or "none")
+
+
+def _line(problems: list[str]) -> str:
+    """Return problems for a log, which has a line for each event."""
+    return "; ".join(problems)

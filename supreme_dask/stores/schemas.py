@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
-
-from jsonschema import Draft202012Validator
 
 from supreme_dask import extensions
 from supreme_dask.core.groups import WorkerGroup
@@ -15,8 +13,10 @@ from supreme_dask.core.policies.schedule import DAYS
 from supreme_dask.core.policies.thresholds import METRICS, WINDOWS
 from supreme_dask.core.revisions import Content, encode
 from supreme_dask.errors import DemandError, DocumentError, LimitError, PolicyError
+from supreme_dask.stores.offences import offences
 
 MOST_BYTES = 64 * 1024
+_find = partial(extensions.find, "policies")
 
 _COUNT = {"type": "integer", "minimum": 0}
 _PRICE = {"type": "number", "minimum": 0}
@@ -24,11 +24,21 @@ _AMOUNT = {
     "anyOf": [
         {"type": "number", "exclusiveMinimum": 0},
         {"type": "string", "pattern": r"^\s*(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*[A-Za-z]*\s*(/\s*s)?\s*$"},
-    ]
+    ],
+    "description": "amount above zero, such as 2 or '4 GiB'",
 }
 _SECONDS = {"type": "number", "minimum": 0}
 _NAME = {"type": "string", "minLength": 1}
-_CLOCK = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
+_CLOCK = {
+    "type": "string",
+    "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    "description": "time of the day, such as '08:30'",
+}
+_OFFSET = {
+    "type": "string",
+    "pattern": "^[+-][01][0-9]:[0-5][0-9]$",
+    "description": "offset from UTC, such as '+01:00'",
+}
 _COUNTS = {"type": "object", "additionalProperties": _COUNT}
 _RULES: dict[str, dict[str, Any]] = {
     "threshold": {
@@ -50,16 +60,18 @@ _RULES: dict[str, dict[str, Any]] = {
             "from": _CLOCK,
             "to": _CLOCK,
             "days": {"type": "array", "items": {"enum": list(DAYS)}, "minItems": 1},
-            "utc-offset": {"type": "string", "pattern": "^[+-][01][0-9]:[0-5][0-9]$"},
+            "utc-offset": _OFFSET,
             "outside": _NAME,
             "minimum": _COUNTS,
             "maximum": _COUNTS,
         },
         "anyOf": [{"required": ["minimum"]}, {"required": ["maximum"]}],
+        "description": "schedule: say minimum, maximum or both, by group",
     },
     "budget": {
         "properties": {"per-hour": _PRICE, "total": _PRICE},
         "anyOf": [{"required": ["per-hour"]}, {"required": ["total"]}],
+        "description": "budget: say per-hour, total or both, in the unit of the groups' cost",
     },
     "rate": {
         "properties": {
@@ -108,18 +120,25 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "policy": {
         "title": "Rules by name",
         "type": "object",
+        "propertyNames": {"type": "string"},
         "additionalProperties": _RULE,
     },
     "groups": {
         "title": "Worker groups by name",
         "type": "object",
-        "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"},
+        "propertyNames": {
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            "description": "name of a group: letters, digits, '.', '_' and '-'",
+        },
         "additionalProperties": _GROUP,
     },
     "settings": {
         "title": "Settings by name, as in the section `supreme` of Dask's config",
         "type": "object",
-        "propertyNames": {"pattern": "^[a-z][a-z0-9.-]*$"},
+        "propertyNames": {
+            "pattern": "^[a-z][a-z0-9.-]*$",
+            "description": "name of a setting: small letters, digits, '.' and '-'",
+        },
         "additionalProperties": _PLAIN,
     },
 }
@@ -154,10 +173,10 @@ def policy(content: Mapping[str, Any]) -> Policy:
     PolicyError
         With the path of each offence, and its reason.
     """
-    problems = _offences("policy", content)
+    problems = _problems("policy", content)
     if problems:
         raise PolicyError(problems)
-    return read_policy(content, partial(extensions.find, "policies"))
+    return read_policy(content, _find)
 
 
 def groups(content: Mapping[str, Any]) -> list[WorkerGroup]:
@@ -175,23 +194,21 @@ def groups(content: Mapping[str, Any]) -> list[WorkerGroup]:
 
 
 def _problems(kind: str, content: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the form, or else with what only our own types can tell."""
-    problems = _offences(kind, content)
-    if not problems and kind == "groups":
-        return _group_problems(content)
-    if not problems and kind == "policy":
-        return _policy_problems(content)
+    """Return what is wrong with the form, and what only our own types can tell of the entries that have theirs."""
+    found = offences(SCHEMAS[kind], content)
+    problems, malformed = [str(one) for one in found], {one.entry for one in found}
+    if None in malformed:  # these are no entries by name
+        return problems
+    if kind == "groups":
+        problems += _group_problems({name: one for name, one in content.items() if name not in malformed})
+    if kind == "policy":
+        problems += _policy_problems(content, malformed)
     return problems
 
 
-def _offences(kind: str, content: Mapping[str, Any]) -> list[str]:
-    found = Draft202012Validator(SCHEMAS[kind]).iter_errors(content)
-    return [f"{error.json_path}: {error.message}" for error in sorted(found, key=lambda one: one.json_path)]
-
-
-def _policy_problems(content: Mapping[str, Any]) -> list[str]:
+def _policy_problems(content: Mapping[str, Any], malformed: Collection[object]) -> list[str]:
     try:
-        policy(content)
+        read_policy(content, _find, malformed)
     except PolicyError as error:
         return error.problems
     return []

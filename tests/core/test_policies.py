@@ -264,24 +264,32 @@ def test_no_more_are_launched_in_a_time_than_allowed():
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ({"high_heat": {"threshold": 1, "action": "add_node"}}, "$.high_heat.metric: unknown metric 'heat'"),
+        (
+            {"high_heat": {"threshold": 1, "action": "add_node"}},
+            "$.high_heat: 'high_heat' names no metric: say metric: cpu, or call it high_cpu; known are cpu, memory,",
+        ),
+        ({"busy": {"threshold": 1, "action": "add_node"}}, "$.busy: 'busy' names no metric: say metric: cpu, or"),
         ({"high_cpu": {"threshold": "hot", "action": "add_node"}}, "$.high_cpu.threshold: 'hot' is not of type"),
         ({"high_cpu": {"threshold": 80, "action": "explode"}}, "$.high_cpu.action: 'explode' is not one of"),
         ({"high_cpu": {"threshold": 80, "action": "remove_node"}}, "$.high_cpu.action: 'high' says add_node"),
         ({"high_cpu": {"action": "add_node"}}, "$.high_cpu: 'threshold' is a required property"),
         ({"x": {"kind": "wish"}}, "$.x.kind: 'wish' is not one of"),
-        ({"x": {"kind": "demand", "soon": 1}}, "$.x: Additional properties are not allowed ('soon' was unexpected)"),
+        ({"x": {"minimum": {"a": 2}}}, "$.x: 'threshold' is a required property, for a rule that names no kind is"),
+        ({"x": {"kind": "demand", "soon": 1}}, "$.x: unknown 'soon'; known are within-seconds, kind"),
+        ({"x": {"kind": "rate", "ad": 1}}, "$.x: unknown 'ad' (did you mean 'add'?); known are add"),
         ({"x": {"kind": "demand", "within-seconds": 0}}, "$.x['within-seconds']: 0 is less than or equal to"),
         ({"x": {"kind": "budget", "per-hour": -1}}, "$.x['per-hour']: -1 is less than the minimum of 0"),
-        ({"x": {"kind": "budget"}}, "$.x: {'kind': 'budget'} is not valid under any of the given schemas"),
+        ({"x": {"kind": "budget"}}, "$.x: {'kind': 'budget'} is no budget: say per-hour, total or both, in the unit"),
+        ({"x": {"kind": "schedule"}}, "$.x: {'kind': 'schedule'} is no schedule: say minimum, maximum or both, by"),
         ({"x": {"kind": "rate", "add": 0, "per-seconds": 1}}, "$.x.add: 0 is less than the minimum of 1"),
-        ({"x": {"kind": "schedule", "from": "25:00", "minimum": {}}}, "$.x.from: '25:00' does not match"),
+        ({"x": {"kind": "schedule", "from": "25:00", "minimum": {}}}, "$.x.from: '25:00' is no time of the day"),
         (
             {"x": {"kind": "schedule", "minimum": {"a": 2}, "maximum": {"a": 1}}},
             "$.x.minimum.a: 2 is more than the max",
         ),
         ({"x": {"kind": "schedule", "minimum": {}, "outside": "y"}}, "$.x.outside: there is no schedule 'y'"),
         ({"x": {"kind": "extension", "name": "oracle"}}, "$.x: no 'oracle' among the installed policies"),
+        ({True: {"kind": "demand"}}, "$: True is not of type 'string'"),  # YAML reads `on:` so
         ("more", "$: 'more' is not of type 'object'"),
     ],
 )
@@ -289,6 +297,16 @@ def test_what_cannot_be_used_is_refused_with_its_path_and_the_reason(rules, said
     with pytest.raises(PolicyError) as caught:
         schemas.policy(rules)
     assert said in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    schedule = {"kind": "schedule", "minimum": {"a": 2}, "maximum": {"a": 1}, "outside": "hours"}
+    wrong = {"kind": "schedule", "from": "25:00", "minimum": {}}
+    with pytest.raises(PolicyError) as caught:
+        schemas.policy({"x": {"kind": "budget"}, "y": schedule, "hours": wrong, "busy": PLAIN["high_cpu"]})
+    paths = [problem.partition(":")[0] for problem in caught.value.problems]
+    assert paths == ["$.hours.from", "$.x", "$.y.minimum.a", "$.busy"]
+    assert str(caught.value).count("\n  $.") == 4  # a line each
 
 
 def test_schedules_that_hold_outside_each_other_are_refused():

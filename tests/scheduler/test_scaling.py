@@ -208,7 +208,7 @@ async def test_a_policy_that_fails_leaves_everything_as_it_is(client, scheduler)
 @supreme()
 async def test_a_policy_that_cannot_be_used_is_refused_with_its_path(client, scheduler):
     controller = Controller(scheduler, SMALL)
-    with pytest.raises(PolicyError, match="unknown metric"):
+    with pytest.raises(PolicyError, match="names no metric"):
         controller.engine.begin(print, policy={"high_moon": {"threshold": 80, "action": "add_node"}})
     assert controller.engine.scaling_policies == SOON
 

@@ -20,7 +20,7 @@ The form is a JSON Schema's business (`stores.schemas`); here is what no schema 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import product
 from typing import Any
 
@@ -49,21 +49,23 @@ Content = Mapping[str, Mapping[str, Any]]
 Find = Callable[[str], Callable[..., Rule]]
 
 
-def read_policy(content: Content, find: Find | None = None) -> Policy:
+def read_policy(content: Content, find: Find | None = None, malformed: Collection[object] = ()) -> Policy:
     """Return the policy that a document describes. Its form has been checked.
 
     Parameters
     ----------
     find
         Returns what makes an extension's rule, by its name; it is called with the options of the rule.
+    malformed
+        Names of the rules whose form is wrong. They are left out: so all that is wrong is told at once.
 
     Raises
     ------
     PolicyError
         With the path of each offence, and its reason.
     """
-    reader = _Reader(content, find)
-    rules = tuple((name, reader.read(name)) for name in content)
+    reader = _Reader(content, find, malformed)
+    rules = tuple((name, reader.read(name)) for name in content if name not in malformed)
     problems = [*reader.problems, *_contradictions([rule for _, rule in rules if isinstance(rule, Threshold)])]
     if problems:
         raise PolicyError(problems)
@@ -73,10 +75,11 @@ def read_policy(content: Content, find: Find | None = None) -> Policy:
 class _Reader:
     """Makes rules of what a document says, and notes what is wrong."""
 
-    def __init__(self, content: Content, find: Find | None) -> None:
+    def __init__(self, content: Content, find: Find | None, malformed: Collection[object]) -> None:
         self.problems: list[str] = []
         self._content = content
         self._find = find
+        self._malformed = malformed
 
     def read(self, name: str) -> Rule | None:
         rule = self._content[name]
@@ -94,7 +97,7 @@ class _Reader:
         begin, _, rest = name.partition("_")
         metric, action = rule.get("metric", rest), rule["action"]
         if metric not in METRICS:
-            self._refuse(f"{name}.metric", f"unknown metric {metric!r}; known are {', '.join(METRICS)}")
+            self._refuse(name, f"{name!r} names no metric: say metric: cpu, or call it high_cpu; {_KNOWN_METRICS}")
             return None
         if begin in _SAYS and _SAYS[begin] != action:
             self._refuse(f"{name}.action", f"{begin!r} says {_SAYS[begin]}, not {action}")
@@ -123,6 +126,8 @@ class _Reader:
     def _outside(self, name: str, other: str, seen: tuple[str, ...]) -> Schedule | None:
         if other in seen:
             self._refuse(f"{name}.outside", f"each holds outside the next: {' → '.join((*seen, other))}")
+            return None
+        if other in self._malformed:
             return None
         if self._content.get(other, {}).get("kind") != "schedule":
             self._refuse(f"{name}.outside", f"there is no schedule {other!r}")
@@ -153,6 +158,7 @@ _SIMPLE: dict[str, Callable[[Mapping[str, Any]], Rule]] = {
     "budget": lambda rule: Budget(rule.get("per-hour"), rule.get("total")),
     "rate": lambda rule: Rate(rule["add"], rule["per-seconds"]),
 }
+_KNOWN_METRICS = f"known are {', '.join(METRICS)}"
 _SAYS = {"high": "add_node", "low": "remove_node"}
 """What the beginning of a threshold's name says that it does."""
 
