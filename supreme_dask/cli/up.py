@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterable
 from typing import IO, Any
 
 import click
 
 from supreme_dask.cli.documents import parsed
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.spelling import or_so
 from supreme_dask.errors import SupremeError
 
 _FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
@@ -20,7 +22,9 @@ _NUMBERS: dict[str, Any] = {
     "maximum": int,
     "cost": float,
     "startup": float,
+    "interruptions": float,
 }
+_NAMES = (*_NUMBERS, "memory")
 
 
 @click.command()
@@ -31,7 +35,8 @@ _NUMBERS: dict[str, Any] = {
     metavar=_FORM,
     callback=lambda _context, _option, texts: tuple(_group(text) for text in texts),
     help="Equal workers; may be repeated. Of cpu, memory and count, what is left out is 1, 2 GiB, and 1. "
-    "With a policy also minimum, maximum, cost per hour, and startup in seconds.",
+    "With a policy also minimum, maximum, cost and interruptions per hour, and startup in seconds. "
+    "Any other name is a resource of your own.",
 )
 @click.option(
     "--policy",
@@ -76,6 +81,14 @@ def _group(text: str) -> WorkerGroup:
         amounts = {key: amount for key, _, amount in written}
         known = {key: read(amounts.pop(key)) for key, read in _NUMBERS.items() if key in amounts}
         memory = amounts.pop("memory", "2 GiB")
+        _check_spelling(amounts)
         return WorkerGroup(name, memory=memory, resources={**amounts}, **known)
     except ValueError as error:  # DemandError is one too
         raise click.BadParameter(f"{text!r}: {error}; expected {_FORM}") from None
+
+
+def _check_spelling(resources: Iterable[str]) -> None:
+    """Refuse a resource that is rather one of our own names: nobody would find out why there is one worker."""
+    for name in resources:
+        if hint := or_so(name, _NAMES):
+            raise ValueError(f"unknown {name!r}{hint}")

@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-m", "dask", "supreme", "up", "--port", "0", "--dash
 
 
 def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
-    groups = ["--group", "small:cpu=1,memory=512MiB,count=2", "--group", "big:cpu=2,memory=1GiB,GPU=1"]
+    groups = ["--group", "small:cpu=1,memory=512MiB,count=2", "--group", "big:cpu=2,memory=1GiB,GPU=1,tpu=2"]
     with subprocess.Popen([*COMMAND, *groups], stdout=subprocess.PIPE, text=True) as up:
         try:
             address = re.search(r"tcp://[\d.:]+", up.stdout.readline()).group()
@@ -39,6 +39,8 @@ def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
         ("small:cpu", "expected NAME:cpu=2"),
         ("nonsense", "expected NAME:cpu=2"),
         ("small:cpu=0", "needs some"),
+        ("small:coun=1", "unknown 'coun' (did you mean 'count'?)"),
+        ("small:mem=1GiB", "unknown 'mem' (did you mean 'memory'?)"),
     ],
 )
 def test_a_group_that_cannot_be_read_is_refused_with_the_form_that_is_expected(group, told):
