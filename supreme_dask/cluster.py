@@ -46,7 +46,7 @@ class SupremeCluster(SpecCluster):
     Raises
     ------
     PolicyError
-        If the policy cannot be used.
+        If the policy cannot be used, or names a group that is not among these.
 
     Examples
     --------
@@ -70,7 +70,8 @@ class SupremeCluster(SpecCluster):
     ) -> None:
         self.groups = list(groups) if groups is not None else [_whole_machine()]
         if policy is not None:
-            schemas.policy(policy)  # what is wrong with it is better said before anything has started
+            # What is wrong with it is better said before anything has started.
+            schemas.policy(policy, [group.name for group in self.groups])
             self.groups = [_within_limits(group) for group in self.groups]
         scheduler = {
             "host": host,

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from supreme_dask.cli.system import System, author, of_system
-from supreme_dask.core.revisions import Difference, DocumentRevision
+from supreme_dask.core.policies import unknown_groups
+from supreme_dask.core.revisions import Content, Difference, DocumentRevision
+from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores import Store
 from supreme_dask.stores.documents import Documents
 
@@ -78,11 +80,28 @@ def _apply(kind: str) -> click.Command:
 
         async def story(documents: Documents) -> DocumentRevision:
             document = f"{kind}/{name}"
-            return await documents.publish(document, content, author=author(), why=why, expected=expected)
+            published = await documents.publish(document, content, author=author(), why=why, expected=expected)
+            await _warn(documents, kind, name)
+            return published
 
         click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
 
     return apply
+
+
+async def _warn(documents: Documents, kind: str, name: str) -> None:
+    """Say where the policy names groups that are not published: it may be that they will be."""
+    if kind in ("policy", "groups"):
+        policy, groups = [await _content(documents, f"{one}/{name}") for one in ("policy", "groups")]
+        for problem in unknown_groups(policy or {}, groups) if groups else ():
+            click.echo(f"Warning: policy/{name}, {problem}; the rule does nothing for it", err=True)
+
+
+async def _content(documents: Documents, document: str) -> Content:
+    try:
+        return (await documents.newest(document)).content
+    except NotPublishedError:
+        return None
 
 
 def _history(kind: str) -> click.Command:
@@ -134,7 +153,9 @@ def _rollback(kind: str) -> click.Command:
         """Publish the content of an earlier REVISION again."""
 
         async def story(documents: Documents) -> DocumentRevision:
-            return await documents.roll_back(f"{kind}/{name}", revision, author=author(), why=why)
+            published = await documents.roll_back(f"{kind}/{name}", revision, author=author(), why=why)
+            await _warn(documents, kind, name)
+            return published
 
         click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
 

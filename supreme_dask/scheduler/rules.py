@@ -13,7 +13,7 @@ from typing import Any
 from supreme_dask import config
 from supreme_dask.core.groups import WorkerGroup, group_of
 from supreme_dask.core.plans import Plan
-from supreme_dask.core.policies import DEFAULT_POLICY
+from supreme_dask.core.policies import DEFAULT_POLICY, unknown_groups
 from supreme_dask.core.scaling import Scaling
 from supreme_dask.errors import DocumentError, PolicyError
 from supreme_dask.stores import schemas
@@ -51,6 +51,7 @@ class Rules:
         self.policy: Content = DEFAULT_POLICY
         self.groups: dict[str, WorkerGroup] = {}
         self.scaling = Scaling(schemas.policy(DEFAULT_POLICY))
+        self._unknown: list[str] = []  # what was said last of groups that are not there
 
     def read_config(self) -> None:
         """Take what Dask's config says, if it says something."""
@@ -59,6 +60,7 @@ class Rules:
             if content is not None:
                 take(content, f"supreme.scaling.{name}")
                 self._fixed.add(name)
+        self._say_unknown()
 
     def fix(self, policy: Content | None, groups: Sequence[WorkerGroup] | None) -> None:
         """Take what an embedding program gives; nothing else counts from then on.
@@ -74,6 +76,7 @@ class Rules:
         if groups is not None:
             self._set_groups(groups)
             self._fixed.add("groups")
+        self._say_unknown()
 
     def reset(self) -> None:
         """Go back to what config says."""
@@ -90,6 +93,7 @@ class Rules:
                 self.take_policy(content or DEFAULT_POLICY, document, last)
             elif kind == "groups":
                 self.take_groups(content or {}, document)
+            self._say_unknown()
 
     def take_policy(self, content: Content, source: str, last: Plan | None = None) -> None:
         """Let a policy be in force from now on, if it can be used."""
@@ -133,6 +137,13 @@ class Rules:
         scaling = Scaling(schemas.policy(content), last)
         self._before, self.policy, self.scaling = self.policy, content, scaling
         log.info("The policy has the rules %s", ", ".join(content))
+
+    def _say_unknown(self) -> None:
+        """Say where the policy names groups that are not there. They may be published later, so it stays in force."""
+        unknown = unknown_groups(self.policy, self.groups) if self.groups and self.policy else []
+        if unknown and unknown != self._unknown:
+            self._say(f"the policy names groups that are not there: {_line(unknown)}")
+        self._unknown = unknown
 
     def _set_groups(self, groups: Sequence[WorkerGroup]) -> None:
         self.groups = {group.name: group for group in groups}

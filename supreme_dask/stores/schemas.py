@@ -8,7 +8,7 @@ from typing import Any
 
 from supreme_dask import extensions
 from supreme_dask.core.groups import WorkerGroup
-from supreme_dask.core.policies import Policy, read_policy
+from supreme_dask.core.policies import Policy, read_policy, unknown_groups
 from supreme_dask.core.policies.schedule import DAYS
 from supreme_dask.core.policies.thresholds import METRICS, WINDOWS
 from supreme_dask.core.revisions import Content, encode
@@ -165,15 +165,20 @@ def check(document: str, kind: str, content: Content) -> None:
     _check_size(document, content)
 
 
-def policy(content: Mapping[str, Any]) -> Policy:
+def policy(content: Mapping[str, Any], groups: Collection[str] | None = None) -> Policy:
     """Return the policy that a document describes.
+
+    Parameters
+    ----------
+    groups
+        Names of all groups that there will be; None if they are not known.
 
     Raises
     ------
     PolicyError
         With the path of each offence, and its reason.
     """
-    problems = _problems("policy", content)
+    problems = _problems("policy", content, groups)
     if problems:
         raise PolicyError(problems)
     return read_policy(content, _find)
@@ -193,16 +198,18 @@ def groups(content: Mapping[str, Any]) -> list[WorkerGroup]:
     return [WorkerGroup(str(name), **fields) for name, fields in content.items()]
 
 
-def _problems(kind: str, content: Mapping[str, Any]) -> list[str]:
+def _problems(kind: str, content: Mapping[str, Any], groups: Collection[str] | None = None) -> list[str]:
     """Return what is wrong with the form, and what only our own types can tell of the entries that have theirs."""
     found = offences(SCHEMAS[kind], content)
     problems, malformed = [str(one) for one in found], {one.entry for one in found}
     if None in malformed:  # these are no entries by name
         return problems
+    formed = {name: one for name, one in content.items() if name not in malformed}
     if kind == "groups":
-        problems += _group_problems({name: one for name, one in content.items() if name not in malformed})
+        problems += _group_problems(formed)
     if kind == "policy":
         problems += _policy_problems(content, malformed)
+        problems += unknown_groups(formed, groups) if groups is not None else []
     return problems
 
 

@@ -309,6 +309,21 @@ def test_all_that_is_wrong_is_told_at_once():
     assert str(caught.value).count("\n  $.") == 4  # a line each
 
 
+def test_groups_that_are_not_there_are_told_beside_all_else_that_is_wrong():
+    rules = {
+        "high_cpu": {**PLAIN["high_cpu"], "group": "smal"},
+        "night": {"kind": "schedule", "minimum": {"small": 1}, "maximum": {"large": 2}},
+        "x": {"kind": "budget"},
+    }
+    with pytest.raises(PolicyError) as caught:
+        schemas.policy(rules, ["small", "gpu"])
+    assert caught.value.problems[1:] == [
+        "$.high_cpu.group: unknown group 'smal'; known are small, gpu",
+        "$.night.maximum: unknown group 'large'; known are small, gpu",
+    ]
+    assert schemas.policy({**rules, "x": {"kind": "demand"}})  # they may come later
+
+
 def test_schedules_that_hold_outside_each_other_are_refused():
     one = {"kind": "schedule", "outside": "b", "minimum": {"small": 1}}
     with pytest.raises(PolicyError, match="a → b → a"):

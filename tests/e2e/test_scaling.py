@@ -78,6 +78,8 @@ def test_a_policy_that_cannot_be_used_is_refused_before_anything_starts(tmp_path
     wrong = {"rest": {"kind": "idle", "after-seconds": "soon"}}
     with pytest.raises(PolicyError, match="after-seconds"):
         SupremeCluster(groups(), policy=wrong)
+    with pytest.raises(PolicyError, match=r"\$\.night\.maximum: unknown group 'smal'; known are small, large"):
+        SupremeCluster(groups(), policy={"night": {"kind": "schedule", "maximum": {"smal": 1}}})
     (tmp_path / "policy.yaml").write_text("rest: {kind: idle, after-seconds: soon}")
     result = CliRunner().invoke(main, ["up", "--policy", str(tmp_path / "policy.yaml")])
     assert result.exit_code == 1

@@ -57,6 +57,25 @@ def test_a_document_that_breaks_its_schema_names_the_path(supreme):
     assert "nothing" in supreme("policy", "show", fails=True)
 
 
+def test_each_offence_has_a_line(supreme):
+    said = supreme("policy", "apply", "-", text="a: {kind: budget}\nb: {threshold: 1, action: add_node}", fails=True)
+    first, *others = said.splitlines()
+    assert first == "Error: policy/default is refused:"
+    assert [line[:6] for line in others] == ["  $.a:", "  $.b:"]
+
+
+def test_groups_that_a_policy_names_and_nobody_has_published_are_told(supreme):
+    night = "night: {kind: schedule, minimum: {small: 2}}"
+    assert "Warning" not in supreme("policy", "apply", "-", text=night)
+    said = supreme("groups", "apply", "-", text="tiny: {}")
+    warning = "Warning: policy/default, $.night.minimum: unknown group 'small'; known are tiny; the rule does nothing"
+    assert warning in said
+    assert "revision 1" in said
+    assert warning in supreme("policy", "apply", "-", text=night)
+    assert "Warning" not in supreme("groups", "apply", "-", text="small: {}")
+    assert warning in supreme("groups", "rollback", "1")
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "just text"])
 def test_a_file_that_is_no_document_is_refused(supreme, text):
     assert supreme("policy", "apply", "-", text=text, fails=True).startswith("Error: <stdin>")

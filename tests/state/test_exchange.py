@@ -131,6 +131,20 @@ def test_a_document_that_cannot_be_used_leaves_what_was_there_in_force():
     assert "moon" in said[1]
 
 
+def test_a_policy_that_names_groups_which_are_not_there_is_in_force_and_that_is_said_once():
+    said = []
+    rules = Rules(said.append)
+    night = {"night": {"kind": "schedule", "maximum": {"large": 1}}}
+    rules.take_document("policy/default", night)
+    assert said == []  # no groups are published yet
+    for groups in (GROUPS, LARGER, {**GROUPS, "large": {}}):
+        rules.take_document("groups/default", groups)
+    assert rules.policy == night
+    assert said == [
+        "the policy names groups that are not there: $.night.maximum: unknown group 'large'; known are small"
+    ]
+
+
 def test_a_document_of_another_name_is_somebody_elses():
     rules = Rules(print)
     rules.take_document("groups/night", GROUPS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supreme_dask.core.policies.base import AtLeast, AtMost, Cap, Policy, Proposal, Rule, Spare, Unmet
-from supreme_dask.core.policies.reading import DEFAULT_POLICY, read_policy
+from supreme_dask.core.policies.reading import DEFAULT_POLICY, read_policy, unknown_groups
 from supreme_dask.core.policies.situation import Situation, Supply
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "Supply",
     "Unmet",
     "read_policy",
+    "unknown_groups",
 ]

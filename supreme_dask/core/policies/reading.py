@@ -20,7 +20,7 @@ The form is a JSON Schema's business (`stores.schemas`); here is what no schema 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -70,6 +70,27 @@ def read_policy(content: Content, find: Find | None = None, malformed: Collectio
     if problems:
         raise PolicyError(problems)
     return Policy(tuple((name, rule) for name, rule in rules if rule is not None))
+
+
+def unknown_groups(content: Content, known: Collection[str]) -> list[str]:
+    """Return where a policy, whose form has been checked, names a group that is none of those known.
+
+    Groups may come later than the policy, and a rule does nothing for one that is not there; whoever knows the groups
+    decides whether that is wrong.
+    """
+    return [
+        f"$.{path}: unknown group {group!r}; known are {', '.join(known) or 'none'}"
+        for name, rule in content.items()
+        for path, group in _groups_named(name, rule)
+        if group not in known
+    ]
+
+
+def _groups_named(name: str, rule: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "group" in rule:
+        yield f"{name}.group", rule["group"]
+    if rule.get("kind") == "schedule":
+        yield from ((f"{name}.{limit}", group) for limit in ("minimum", "maximum") for group in rule.get(limit, ()))
 
 
 class _Reader:
