@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dask.system import CPU_COUNT
@@ -72,7 +71,7 @@ class SupremeCluster(SpecCluster):
         if policy is not None:
             # What is wrong with it is better said before anything has started.
             schemas.policy(policy, [group.name for group in self.groups])
-            self.groups = [_within_limits(group) for group in self.groups]
+            self.groups = [group.within_limits() for group in self.groups]
         scheduler = {
             "host": host,
             "port": port,
@@ -147,11 +146,6 @@ def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:
         "dashboard_address": f"{host}:0",
         "preload": [PRELOAD],
     }
-
-
-def _within_limits(group: WorkerGroup) -> WorkerGroup:
-    most = group.count if group.maximum is None else min(group.count, group.maximum)
-    return replace(group, count=max(most, group.minimum))
 
 
 def _whole_machine() -> WorkerGroup:

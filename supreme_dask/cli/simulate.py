@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +17,30 @@ from rich.console import Console
 from rich.table import Table
 
 from supreme_dask import config
-from supreme_dask.cli.picture import draw
+from supreme_dask.cli.picture import check, draw
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.policies import DEFAULT_POLICY
 from supreme_dask.core.scaling import Scaling
 from supreme_dask.core.simulation.conditions import Conditions
-from supreme_dask.core.simulation.outcomes import Outcome
+from supreme_dask.core.simulation.outcomes import Outcome, Totals
 from supreme_dask.core.simulation.replay import simulate as replay
 from supreme_dask.core.simulation.traces import Job, read, squeezed, undeclared
-from supreme_dask.errors import DocumentError, MissingExtraError, TraceError
+from supreme_dask.errors import DocumentError, MissingExtraError, PolicyError, TraceError
+from supreme_dask.errors.base import listed
 from supreme_dask.stores import schemas
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 _SHOWN = 12  # scale events; --json has all
+_NAMED = 3  # tasks that failed, with the reason
 _AMOUNT = click.FloatRange(min=0, min_open=True)
+
+
+def _with_directory(_context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse a file whose directory is not there, before the time for what it is to hold has been taken."""
+    if file is not None and not file.parent.is_dir():
+        raise click.BadParameter(f"there is no directory {str(file.parent)!r}", param=option)
+    return file
 
 
 @click.command()
@@ -43,8 +54,13 @@ _AMOUNT = click.FloatRange(min=0, min_open=True)
 @click.option("--learn-memory", is_flag=True, help="Let declared memory be unknown, so that it has to be learned.")
 @click.option("--span", type=_AMOUNT, help="Let all jobs arrive within so many seconds, evenly.")
 @click.option("--longest", type=_AMOUNT, help="Let no job take longer than so many seconds.")
-@click.option("--json", "json_file", type=_OUT, help="Where to write all figures.")
-@click.option("--picture", type=_OUT, help="Where to draw workers, waiting tasks and allocation over time (.svg).")
+@click.option("--json", "json_file", type=_OUT, callback=_with_directory, help="Where to write all figures.")
+@click.option(
+    "--picture",
+    type=_OUT,
+    callback=_with_directory,
+    help="Where to draw workers, waiting tasks and allocation over time (.svg).",
+)
 def simulate(
     trace: Path,
     groups: Path,
@@ -53,19 +69,33 @@ def simulate(
     picture: Path | None,
     **options: Any,
 ) -> None:
-    """Replay a trace of jobs on imagined workers; show what it would cost and how long it would take."""
+    """Replay a trace of jobs on imagined workers; show what it would cost and how long it would take.
+
+    It fails if some of them never end, and says why.
+    """
+    if picture is not None:
+        _check_picture(picture)
     jobs = _shaped(_jobs(trace), options)
-    scaling = None if options["fixed"] else _scaling(policy)
     workers = _groups(groups)
-    outcome = replay(jobs, workers, scaling, _conditions(options))
-    _show(outcome)
+    scaling = None if options["fixed"] else _scaling(policy, workers)
+    if scaling is not None:
+        workers = [group.within_limits() for group in workers]
+    conditions = _conditions(options)
+    outcome = replay(jobs, workers, scaling, conditions)
+    _show(outcome, conditions)
     if json_file is not None:
         json_file.write_text(json.dumps(outcome.to_wire(), indent=1) + "\n")
     if picture is not None:
-        try:
-            draw(outcome, [group.name for group in workers], picture)
-        except MissingExtraError as error:
-            raise click.ClickException(str(error)) from None
+        draw(outcome, [group.name for group in workers], picture)
+    if outcome.finished < outcome.tasks:
+        raise click.ClickException(f"{outcome.tasks - outcome.finished} of {outcome.tasks} tasks never end")
+
+
+def _check_picture(file: Path) -> None:
+    try:
+        check(file)
+    except (MissingExtraError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 # ----------------------------------------------------------------------------------------------- files
@@ -83,21 +113,30 @@ def _shaped(jobs: tuple[Job, ...], options: Mapping[str, Any]) -> tuple[Job, ...
 
 
 def _groups(file: Path) -> list[WorkerGroup]:
-    content = _document(file, "groups")
-    return [WorkerGroup(str(name), **fields) for name, fields in content.items()]
+    with _told_of(file):
+        return schemas.groups(_content(file))
 
 
-def _scaling(file: Path | None) -> Scaling:
-    return Scaling(schemas.policy(DEFAULT_POLICY if file is None else _document(file, "policy")))
+def _scaling(file: Path | None, groups: Sequence[WorkerGroup]) -> Scaling:
+    if file is None:
+        return Scaling(schemas.policy(DEFAULT_POLICY))
+    with _told_of(file):
+        return Scaling(schemas.policy(_content(file), [group.name for group in groups]))
 
 
-def _document(file: Path, kind: str) -> Mapping[str, Any]:
+def _content(file: Path) -> Mapping[str, Any]:
+    return yaml.safe_load(file.read_text()) or {}
+
+
+@contextmanager
+def _told_of(file: Path) -> Iterator[None]:
+    """End the command with what is wrong with a file."""
     try:
-        content = yaml.safe_load(file.read_text())
-        schemas.check(str(file), kind, content)
-    except (yaml.YAMLError, DocumentError, UnicodeDecodeError) as error:
+        yield
+    except (DocumentError, PolicyError) as error:
+        raise click.ClickException(f"{file} cannot be simulated{listed(error.problems)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from None
-    return content or {}
 
 
 def _conditions(options: Mapping[str, Any]) -> Conditions:
@@ -111,19 +150,20 @@ def _conditions(options: Mapping[str, Any]) -> Conditions:
 
 
 # ---------------------------------------------------------------------------------------------- result
-def _show(outcome: Outcome) -> None:
+def _show(outcome: Outcome, conditions: Conditions) -> None:
     table = Table("figure", "value", show_header=False)
-    for name, value in _figures(outcome):
+    for name, value in _figures(outcome, conditions):
         table.add_row(name, value)
     console = Console()
     console.print(table)
     if outcome.scale_events:
         console.print(_events(outcome))
-    for sentence in outcome.unhosted:
-        console.print(f"Unmet: {sentence}", markup=False)
+    if outcome.finished < outcome.tasks:
+        for sentence in (*outcome.unhosted, *islice(outcome.failed.values(), _NAMED)):
+            click.echo(f"Unmet: {sentence}")
 
 
-def _figures(outcome: Outcome) -> list[tuple[str, str]]:
+def _figures(outcome: Outcome, conditions: Conditions) -> list[tuple[str, str]]:
     usage, waiting = outcome.usage, outcome.waiting
     hours = ", ".join(f"{name} {paid:.1f}" for name, paid in usage.worker_hours.items())
     quantiles = (waiting.mean, waiting.p50, waiting.p95, waiting.p99)
@@ -133,13 +173,19 @@ def _figures(outcome: Outcome) -> list[tuple[str, str]]:
         ("cost", f"{usage.cost:.2f}"),
         ("worker-hours", hours),
         ("waiting: mean, p50, p95, p99", ", ".join(map(format_time, quantiles))),
-        (f"allocated {usage.scarce} while tasks waited", f"{usage.allocated:.1%}, over {format_time(usage.backlog)}"),
+        (f"allocated {usage.scarce}".rstrip(), _allocated(usage, conditions.backlog)),
         ("cores computing", f"{usage.utilised:.1%}"),
         ("scale events", f"{len(outcome.scale_events)} of {outcome.evaluations} decisions"),
         ("workers launched, removed", f"{outcome.launched}, {outcome.removed}"),
         ("killed for memory, died, taken away", f"{outcome.kills}, {outcome.failures}, {outcome.interruptions}"),
         ("tasks run again", str(outcome.reruns)),
     ]
+
+
+def _allocated(usage: Totals, backlog: int) -> str:
+    if not usage.backlog:
+        return f"{usage.allocated:.1%} of the whole run: no backlog"
+    return f"{usage.allocated:.1%} while {backlog} tasks waited or more: {format_time(usage.backlog)}"
 
 
 def _events(outcome: Outcome) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from supreme_dask.core.resources import CPU, MEASURED, MEMORY, Resources
 from supreme_dask.errors import DemandError
@@ -81,6 +81,11 @@ class WorkerGroup:
     def threads(self) -> int:
         """Number of tasks that a worker runs at once."""
         return math.ceil(self.cpu)
+
+    def within_limits(self) -> WorkerGroup:
+        """Return the group as it is when scaling begins: with a count between its minimum and its maximum."""
+        most = self.count if self.maximum is None else min(self.count, self.maximum)
+        return replace(self, count=max(most, self.minimum))
 
 
 def group_of(worker: str, groups: Iterable[str]) -> str:

@@ -148,6 +148,14 @@ def test_what_can_never_run_ends_the_simulation_and_is_reported():
     assert "memory 64.00 GiB" in outcome.unhosted[0]
 
 
+def test_without_scaling_it_is_told_what_those_wait_for_that_never_run():
+    outcome = simulate([job("a"), job("b", declared=64 * GiB)], [group()], conditions=PLAIN)
+    assert outcome.unmet == ("b",)
+    assert outcome.unhosted == (
+        "tasks 'load' wait for a larger worker: they need memory 64.00 GiB, the largest worker has 1.00 GiB",
+    )
+
+
 def test_a_task_for_which_no_worker_came_fails_if_the_operator_says_so():
     impatient = dataclasses.replace(PLAIN, settings=Settings(infeasible_timeout=30.0))
     assert list(simulate([job("b", declared=64 * GiB)], [group()], conditions=impatient).failed) == ["b"]

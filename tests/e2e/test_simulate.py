@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -62,12 +64,55 @@ def test_what_cannot_be_read_is_refused_with_the_file_and_the_reason(simulate, t
     assert "trace.csv: no trace of jobs: its columns are of no known format" in simulate(fails=True)
 
 
+def test_a_policy_that_cannot_be_used_is_told_of_as_one_to_simulate(simulate, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("high_cpu: {threshold: 80}\nnight: {kind: schedule, maximum: {smal: 1}}\n")
+    said = simulate("--policy", "wrong.yaml", fails=True).splitlines()
+    assert said[0] == "Error: wrong.yaml cannot be simulated:"
+    assert said[2] == "  $.night.maximum: unknown group 'smal'; known are small"
+
+
+def test_work_that_never_ends_fails_the_command_after_all_has_been_told(simulate, tmp_path):
+    with (tmp_path / "trace.csv").open("a") as trace:
+        trace.write("big,60,1,50 GiB\n")
+    scaled = simulate("--json", "figures.json", fails=True)
+    assert "Unmet: tasks 'big' can run on no worker of any group: they need memory 50.00 GiB" in scaled
+    assert scaled.endswith("Error: 1 of 41 tasks never end\n")
+    assert json.loads((tmp_path / "figures.json").read_text())["finished"] == 40
+    fixed = simulate("--fixed", fails=True)
+    assert "Unmet: tasks 'big' wait for a worker that they may run on: none of those is there" in fixed
+
+
+def test_where_there_was_no_backlog_that_is_said(simulate, tmp_path):
+    assert "of the whole run: no backlog" in simulate()
+    (tmp_path / "trace.csv").write_text(TRACE + "load,60,0,500 MiB\n" * 100)
+    assert "while 64 tasks waited or more: " in simulate()
+
+
+def test_it_begins_within_the_limits_of_the_groups(simulate, tmp_path):
+    (tmp_path / "groups.yaml").write_text("small: {cpu: 2, memory: 2 GiB, count: 9, maximum: 3}\n")
+    simulate("--json", "scaled.json")
+    simulate("--json", "fixed.json", "--fixed")
+    begun = [json.loads((tmp_path / f"{name}.json").read_text())["moments"][0] for name in ("scaled", "fixed")]
+    assert [moment["workers"] for moment in begun] == [[3], [9]]
+
+
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="matplotlib is not installed: pip install 'supreme-dask[demo]'")
 def test_it_draws_a_picture(simulate, tmp_path):
     simulate("--picture", "run.svg")
     assert "<svg" in (tmp_path / "run.svg").read_text()
+    assert "pictures are written as" in simulate("--picture", "run.song", fails=True)
 
 
-@pytest.mark.skipif(HAS_MATPLOTLIB, reason="matplotlib is installed")
-def test_a_picture_without_matplotlib_is_refused_with_what_to_install(simulate):
-    assert "pip install 'supreme-dask[demo]'" in simulate("--picture", "run.svg", fails=True)
+def test_a_picture_without_matplotlib_is_refused_before_the_run_with_what_to_install(simulate, tmp_path):
+    # In a process that cannot import it, installed or not.
+    program = "import sys; sys.modules['matplotlib'] = None; from supreme_dask.cli import main; main()"
+    files = ("--trace", "trace.csv", "--groups", "groups.yaml", "--picture", "run.svg", "--json", "run.json")
+    command = [sys.executable, "-c", program, "simulate", *files]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr == "Error: A picture needs more packages: pip install 'supreme-dask[demo]'\n"
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_run(simulate):
+    assert "there is no directory 'nowhere'" in simulate("--json", "nowhere/run.json", fails=True)

@@ -107,7 +107,8 @@ class Outcome:
     unmet : tuple of str
         Keys of the tasks that never ran to their end, for want of a worker or of what they depend on.
     unhosted : tuple of str
-        What the last decision said of demands that no group could ever host.
+        What the last decision said of demands that no group could ever host; if it said nothing, what those wait for
+        that still do.
     makespan : float
         Seconds from the start until the last task ended.
     waiting : Waits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -157,7 +157,7 @@ class Replay:
             finished=tasks.finished,
             failed=dict(tasks.failed),
             unmet=tuple(key for key in tasks.jobs if key in tasks.unended or key in tasks.given_up),
-            unhosted=self._unhosted,
+            unhosted=self._unhosted or tuple(self._why_they_wait()),
             makespan=execution.ended_at,
             waiting=waits(execution.waits),
             reruns=execution.reruns,
@@ -171,6 +171,10 @@ class Replay:
             usage=execution.usage,
             moments=tuple(one for one in self._recorder.moments if one.time <= execution.ended_at),
         )
+
+    def _why_they_wait(self) -> Iterator[str]:
+        for shape in self.admission.queues.in_order():
+            yield self.admission.explain(shape.keys()[0]) or ""
 
     # -------------------------------------------------------------------------------------- scaling
     def _wake(self) -> None:
