@@ -13,7 +13,8 @@ from supreme_dask.cli.system import System, of_system
 from supreme_dask.stores import Store
 from supreme_dask.stores.history import read
 
-_SENTENCE = ("time", "what", "reason")
+_BESIDE = {"reject": "tasks", "scale": "victims", "dropped": "count"}
+"""By kind, what its sentence does not say; all else says it again, for programs."""
 
 
 @click.command()
@@ -28,14 +29,19 @@ def history(store: str, system: str, last: int | None, *, as_json: bool) -> None
 
     entries = System(store, system).run(story)[-(last or 0) :]
     for entry in entries:
-        click.echo(json.dumps(entry) if as_json else _line(entry))
+        click.echo(json.dumps(entry) if as_json else line(entry))
     if not entries and not as_json:
         click.echo(f"Nothing is recorded of system {system}.")
 
 
-def _line(entry: Mapping[str, Any]) -> str:
-    """Return an entry for humans; what is not custom in it comes last."""
+def line(entry: Mapping[str, Any]) -> str:
+    """Return an entry for humans: when, what, the sentence, and what that does not say."""
     when = moment(entry["time"]) if "time" in entry else ""
-    others = ", ".join(f"{name}={value}" for name, value in entry.items() if name not in _SENTENCE)
-    told = f"{entry.get('reason', '')}{f' ({others})' if others else ''}".strip()
-    return f"{when:25}  {entry.get('what', ''):8}  {told}"
+    kind = entry.get("what", "")
+    name = _BESIDE.get(kind, "")
+    beside = f" ({name}: {_shown(entry[name])})" if entry.get(name) else ""
+    return f"{when:25}  {kind:9}  {entry.get('reason', '')}{beside}".rstrip()
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -71,9 +71,11 @@ class Recorder(SchedulerPlugin):
         self._system = system
         self._history: History | None = None
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._names: dict[str, str] = {}  # of the workers that are there, by address
 
-    async def start(self, scheduler: Scheduler) -> None:  # noqa: ARG002
+    async def start(self, scheduler: Scheduler) -> None:
         """Begin to write, in the background."""
+        self._names = {address: str(ws.name) for address, ws in scheduler.workers.items()}
         self._history = History(self._store, self._system)
         self._history.start()
 
@@ -101,15 +103,18 @@ class Recorder(SchedulerPlugin):
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Record who came."""
-        threads = scheduler.workers[worker].nthreads
-        self.record("join", reasons.joined(worker, threads), worker=worker, threads=threads)
+        ws = scheduler.workers[worker]
+        name = self._names[worker] = str(ws.name)
+        sentence = reasons.joined(name, worker, ws.nthreads)
+        self.record("join", sentence, worker=worker, name=name, threads=ws.nthreads)
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **_: Any) -> None:
         """Record who is gone, and whether that was wanted."""
         told, running = observe.departure(scheduler, worker)
         expected = told or _was_leaving(scheduler, worker)
-        sentence = reasons.left(worker, running, expected=expected)
-        self.record("leave", sentence, worker=worker, expected=expected, tasks=running)
+        name = self._names.pop(worker, worker)
+        sentence = reasons.left(name, worker, running, expected=expected)
+        self.record("leave", sentence, worker=worker, name=name, expected=expected, tasks=running)
 
     def _write_counts(self) -> None:
         counts, self._counts = self._counts, Counter()

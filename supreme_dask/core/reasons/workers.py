@@ -5,33 +5,39 @@ from __future__ import annotations
 from supreme_dask.core.reasons.words import counted
 
 
-def joined(address: str, threads: int) -> str:
+def joined(name: str, address: str, threads: int) -> str:
     """Say that a worker came.
 
     Examples
     --------
-    >>> joined("tcp://a:1", 1)
-    'worker tcp://a:1 joined, with 1 thread'
+    >>> joined("small-1", "tcp://a:1", 1)
+    'worker small-1 (tcp://a:1) joined, with 1 thread'
     """
-    return f"worker {address} joined, with {counted(threads, 'thread')}"
+    return f"worker {_called(name, address)} joined, with {counted(threads, 'thread')}"
 
 
-def left(address: str, running: int, *, expected: bool) -> str:
+def left(name: str, address: str, running: int, *, expected: bool) -> str:
     """Say that a worker is gone, and that it had not ended so many of its tasks.
 
     To the scheduler, one that closes by itself looks like one that dies.
 
     Examples
     --------
-    >>> left("tcp://a:1", 0, expected=True)
-    'worker tcp://a:1 left, as it was told to'
-    >>> left("tcp://a:1", 2, expected=False)
+    >>> left("small-1", "tcp://a:1", 0, expected=True)
+    'worker small-1 (tcp://a:1) left, as it was told to'
+    >>> left("tcp://a:1", "tcp://a:1", 2, expected=False)
     'worker tcp://a:1 is gone and was not told to leave: it closed or died, 2 tasks there had not ended'
     """
+    called = _called(name, address)
     if expected:
-        return f"worker {address} left, as it was told to"
+        return f"worker {called} left, as it was told to"
     unended = f", {counted(running, 'task')} there had not ended" if running else ""
-    return f"worker {address} is gone and was not told to leave: it closed or died{unended}"
+    return f"worker {called} is gone and was not told to leave: it closed or died{unended}"
+
+
+def _called(name: str, address: str) -> str:
+    """Return what people call a worker, and where it is; Dask names it after that if nobody did."""
+    return address if name == address else f"{name} ({address})"
 
 
 def draining(name: str, state: str, reason: str) -> str:
