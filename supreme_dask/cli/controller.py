@@ -44,7 +44,7 @@ def controller(store: str, system: str, file: IO[str] | None, directory: Path | 
     from supreme_dask.controller.following import Following
     from supreme_dask.provisioners.local import LocalProvisioner
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
     url, kept = store or default_store(), directory or state_directory() / "workers" / system
     try:
         groups = schemas.groups(parsed(file)) if file else None

@@ -49,9 +49,18 @@ class Recall(NamedTuple):
 
 
 class Warn(NamedTuple):
-    """Tell the user."""
+    """Tell the user that some tasks wait which no worker that is there could run.
+
+    Attributes
+    ----------
+    sentence : str
+        What they lack.
+    bound : bool
+        Whether they may run on certain workers only, so that no other could help.
+    """
 
     sentence: str
+    bound: bool = False
 
 
 class Fail(NamedTuple):

@@ -149,7 +149,7 @@ class Patience:
                 shape.infeasible_since = None
             elif shape.infeasible_since is None:
                 shape.infeasible_since = now
-                yield Warn(self._why(shape))
+                yield Warn(self._why(shape), shape.is_bound)
             elif timeout is not None and now - shape.infeasible_since > timeout:
                 yield Fail(shape.keys(), reasons.gave_up(timeout, self._why(shape)))
 

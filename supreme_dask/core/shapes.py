@@ -157,6 +157,11 @@ class Shape:
     def __repr__(self) -> str:
         return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether these tasks may run on certain workers only, so that no other could help."""
+        return self.restrictions is not None and not self.restrictions.loose
+
     def set_need(self, need: Need) -> None:
         """Change what one of these tasks takes."""
         self.need = need

@@ -276,7 +276,7 @@ def _waiting(shape: Shape, amounts: _Amounts, age: float) -> WaitingView:
         not shape.probing,
         shape.count,
         max(shape.duration, age),
-        shape.restrictions is not None and not shape.restrictions.loose,
+        shape.is_bound,
         shape.running,
     )
 

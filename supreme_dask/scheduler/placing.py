@@ -31,6 +31,8 @@ class Placing:
         Makes of a function one whose failure leaves plain Dask running.
     on_held : callable
         Called for each task that has to wait.
+    is_scaled : callable
+        Tells whether workers are made for what waits, by somebody who says himself what none could ever run.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Placing:
         self._fill_planned = False
         self.guard: Callable[[Callable[..., None]], Callable[..., None]] = lambda call: call
         self.on_held: Callable[[], None] = lambda: None
+        self.is_scaled: Callable[[], bool] = lambda: False
 
     # --------------------------------------------------------------------------------- one task
     def decide(self, ts: TaskState) -> WorkerState | None:
@@ -128,6 +131,8 @@ class Placing:
             case Recall(address, keys):
                 self._recalled.update(keys)
                 self._hands.recall(address, keys)
+            case Warn(_, bound) if self.is_scaled() and not bound:
+                pass  # a larger worker is on its way, or scaling says that there can be none
             case Warn(sentence):
                 self._hands.warn(sentence)
                 recording.record(self._scheduler, "hold", sentence)

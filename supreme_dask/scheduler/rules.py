@@ -53,6 +53,11 @@ class Rules:
         self.scaling = Scaling(schemas.policy(DEFAULT_POLICY))
         self._unknown: list[str] = []  # what was said last of groups that are not there
 
+    @property
+    def looks_at_demand(self) -> bool:
+        """Whether a rule tells of work that no group could ever host, and launches for what some could."""
+        return any(rule.get("kind") == "demand" for rule in self.policy.values()) if self.policy else False
+
     def read_config(self) -> None:
         """Take what Dask's config says, if it says something."""
         for name, take in (("policy", self.take_policy), ("groups", self.take_groups)):

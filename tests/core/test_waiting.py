@@ -107,6 +107,7 @@ def test_a_task_that_no_worker_can_run_is_reported_once_and_waits():
     assert isinstance(warning, Warn)
     assert "memory 8.00 GiB" in warning.sentence
     assert "4.00 GiB" in warning.sentence
+    assert not warning.bound
     assert admission.tick(2.0) == admission.tick(1000.0) == []
     join(admission, "large", 8)
     assert admission.fill(1001.0) == [("huge", "large")]

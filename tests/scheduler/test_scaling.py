@@ -21,6 +21,7 @@ BEGUN = []
 SMALL = WorkerGroup("small", cpu=2, memory="4 GiB", startup=0.2, maximum=10)
 LARGE = WorkerGroup("large", cpu=2, memory="40 GiB", startup=0.2, maximum=10, cost=5.0)
 SOON = {"demand": {"kind": "demand", "within-seconds": 0.1}, "idle": {"kind": "idle"}}
+LARGELY = {"memory": 20 * GiB}
 FEW = {"resources": {"memory": GiB, "cpu": 1}, "pure": False}
 
 
@@ -150,6 +151,21 @@ async def test_a_demand_that_no_group_could_host_is_told_once_and_nothing_launch
     await asyncio.sleep(0.2)
     assert warnings(scheduler).count(controller.plans[-1].unmet[0]) == 1
     await future.cancel()
+
+
+@supreme()
+async def test_workers_that_are_too_small_are_no_news_where_larger_ones_are_made(client, scheduler):
+    async with named(scheduler, "small-0"):
+        controller = Controller(scheduler, SMALL, LARGE)
+        gpu, large = (client.submit(hold, number, resources=one) for number, one in enumerate(({"GPU": 1}, LARGELY)))
+        await until(lambda: controller.counts.get("large") == 1 and controller.plans[-1].unmet)
+        await asyncio.sleep(1.2)  # admission reports every half second
+        assert warnings(scheduler) == list(controller.plans[-1].unmet)
+        bound = client.submit(hold, 2, resources={"GPU": 1}, workers=["small-0"])
+        await until(lambda: len(warnings(scheduler)) == 2)  # no worker of a group could help there
+        assert "wait for a larger worker" in warnings(scheduler)[1]
+        for future in (gpu, large, bound):
+            await future.cancel()
 
 
 @supreme(config={"supreme.scaling.launch-timeout": "100ms"})
