@@ -234,7 +234,9 @@ class ScalabilityEngine:
             for group, reason in one.blocked.items():
                 if group in self.rules.groups and self._launches.refuse(group, reason, now):
                     self._say(f"{group}: {reason}")
-        for sentence in self._launches.report(self._existing(), self._names(), self.rules.groups, now):
+        # Who may be removed is on his way out, though his process still ends when we have lost sight of him.
+        coming = {name: group for name, group in self._existing().items() if name not in self._removable}
+        for sentence in self._launches.report(coming, self._names(), self.rules.groups, now):
             self._say(sentence)
         self.wake()
 

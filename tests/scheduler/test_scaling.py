@@ -108,6 +108,22 @@ async def test_idle_workers_are_drained_and_only_then_named_as_removable(client,
 
 
 @supreme()
+async def test_one_that_was_let_go_is_not_awaited_while_its_process_ends(client, scheduler):
+    async with named(scheduler, "small-0") as one:
+        controller = Controller(scheduler, SMALL)
+        controller.engine.report(Progress("here", {"small-0": "small"}))
+        await until(lambda: controller.removable == ("small-0",))
+        await one.close()
+        await until(lambda: not scheduler.workers)
+        controller.engine.report(Progress("here", {"small-0": "small"}, {"large": "news"}))
+        await asyncio.sleep(0.3)
+        assert controller.counts == {"small": 0}
+        controller.engine.report(Progress("here", {}))
+        await until(lambda: controller.removable == ())
+        assert max(plan.targets[0].workers for plan in controller.plans) == 1
+
+
+@supreme()
 async def test_one_that_leaves_is_had_back_before_another_is_asked_for(client, scheduler):
     slow = WorkerGroup("small", cpu=2, memory="4 GiB", startup=0.0, maximum=10)
     async with named(scheduler, "small-0") as a, named(scheduler, "small-1") as b:
