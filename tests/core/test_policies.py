@@ -54,6 +54,14 @@ def test_what_no_group_could_host_is_told_and_launches_nothing():
     )
 
 
+def test_what_is_said_of_it_does_not_change_with_every_byte_that_a_worker_has_less():
+    one, huge = Scaling(read_policy(DEFAULT_POLICY)), [waiting(1, memory="90 GiB")]
+    plans = [one.plan(system([view(group(gibibytes=size))], shapes=huge)) for size in (8, 7.9, 7.8, 32)]
+    said = [plan.unmet[0].rpartition("has is ")[2] for plan in plans]
+    assert said[0] == said[1] == said[2]
+    assert said[0] != said[3]
+
+
 def test_what_certain_workers_only_may_run_launches_nothing():
     assert targets(default(groups=[view(SMALL)], shapes=[waiting(9, bound=True)])) == {"small": 0}
 

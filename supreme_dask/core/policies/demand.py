@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ from supreme_dask.core.snapshot import WaitingView, WorkerView
 
 _HOUR = 3600.0
 _SOON = 0.5  # part of the time in which a worker must have ended what it runs, to count as free
+_DRIFT = 0.25  # part of what the largest worker has by which it may change and still be called the same
+_MOST_SAID = 1000
 _LEAST_COST = 1e-6  # of a worker that costs nothing: fewer are still better than more
 
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Demand:
     """Have workers for what waits, and keep those that work.
 
@@ -41,6 +43,7 @@ class Demand:
     """
 
     within: float
+    _said: dict[tuple[str, Resources], tuple[int, Unmet]] = field(default_factory=dict, repr=False, compare=False)
 
     def propose(self, situation: Situation) -> Iterable[Proposal]:
         """Propose as many of each group as work, and as are needed for what waits."""
@@ -50,7 +53,7 @@ class Demand:
             if not one.bound and _has_host(one, rooms):
                 hosted.append(one)
             elif not one.bound:
-                yield _why_nobody(one, rooms)
+                yield self._why_nobody(one, rooms)
         needed = {name: sum(worker.running > 0 for worker in one.staying) for name, one in situation.groups.items()}
         reason = {name: reasons.at_work(workers) for name, workers in needed.items()}
         if hosted:
@@ -60,6 +63,17 @@ class Demand:
                 if needed[name] > situation.groups[name].count:
                     reason[name] = reasons.to_start(places.count, places.types)
         yield from (AtLeast(name, workers, reason[name]) for name, workers in needed.items() if workers)
+
+    def _why_nobody(self, one: WaitingView, rooms: Iterable[Resources]) -> Unmet:
+        """Say what lacks, as before unless that is news: what a worker has for tasks drifts with its process."""
+        most, unmet = _why_nobody(one, rooms)
+        before, said = self._said.get((one.type, one.demand), (most, unmet))
+        if abs(most - before) <= _DRIFT * before:
+            most, unmet = before, said
+        if len(self._said) >= _MOST_SAID:
+            self._said.clear()
+        self._said[one.type, one.demand] = most, unmet
+        return unmet
 
     def _horizon(self, situation: Situation) -> float:
         startups = [one.group.startup for one in situation.groups.values() if one.growth != 0]
@@ -206,9 +220,9 @@ def _has_host(one: WaitingView, rooms: Iterable[Resources]) -> bool:
     return any(one.demand.fits(room) for room in rooms)
 
 
-def _why_nobody(one: WaitingView, rooms: Iterable[Resources]) -> Unmet:
+def _why_nobody(one: WaitingView, rooms: Iterable[Resources]) -> tuple[int, Unmet]:
     """Name the resource that lacks, and the most of it that anybody has."""
     most = {name: max((room[name] for room in rooms), default=0) for name in one.demand}
     lacking = {name: amount for name, amount in one.demand.items() if amount > most[name]}
     name = max(lacking or one.demand, key=lambda name: one.demand[name] / max(most[name], 1))
-    return Unmet(reasons.no_group(one.type, name, one.demand[name], most[name]))
+    return most[name], Unmet(reasons.no_group(one.type, name, one.demand[name], most[name]))
