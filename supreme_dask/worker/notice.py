@@ -80,7 +80,8 @@ async def _leave(seconds: float, end: Callable[[], None]) -> None:
 
 async def _tell(server: Worker | Nanny, seconds: float) -> bool:
     """Tell the scheduler; return whether it looks after this worker."""
-    address = server.worker_address if isinstance(server, Nanny) else server.address
+    # Of a worker that has just joined, the scheduler knows where it listens before its nanny does.
+    address = (server.worker_address if isinstance(server, Nanny) else None) or server.address
     try:
         async with asyncio.timeout(min(_ANSWER, seconds)):
             return bool(await server.scheduler.supreme_leave(worker=address, seconds=seconds))

@@ -36,11 +36,11 @@ def begun(directory):
     return {path.name.removeprefix("mark-"): path.stat().st_size for path in directory.glob("mark-*")}
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=30, pause=0.05):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def address_of(client, name):
@@ -64,6 +64,17 @@ def test_a_worker_with_notice_loses_nothing(cluster, kind):
     assert [value[0] for value in client.gather(done + running)] == [*range(20), 100, 101]
     assert client.gather(scattered) == [bytes([number]) * 1000 for number in range(20)]
     assert set(begun(directory).values()) == {1}, "something was computed again"
+
+
+def test_one_that_is_told_to_end_when_it_has_just_joined_ends_what_it_was_given(cluster):
+    started, client, directory = cluster
+    future = client.submit(make, 1, str(directory), 1.0, resources={"seat": 1})
+    leaves = started.worker("leaves", "--resources", "seat=1", "--nanny")
+    wait_until(lambda: client.run_on_scheduler(works, "leaves"), pause=0)
+    os.kill(leaves.pid, signal.SIGTERM)  # its nanny has not heard yet where it listens
+    assert leaves.wait(NOTICE + 30) == 0
+    assert future.result(timeout=30)[0] == 1
+    assert begun(directory) == {"1": 1}
 
 
 @pytest.mark.slow
@@ -99,6 +110,10 @@ def test_a_second_signal_ends_it_at_once(cluster):
     wait_until(lambda: address_of(client, "leaves") is None)
     assert not future.done()
     leaves.wait(30)
+
+
+def works(name, dask_scheduler):
+    return any(ws.processing for ws in dask_scheduler.workers.values() if ws.name == name)
 
 
 def states(dask_scheduler):
