@@ -126,11 +126,13 @@ class Controller:
 
     # -------------------------------------------------------------------------------------- do
     async def _do(self, plan: Plan, existing: Mapping[str, str]) -> None:
+        # Who counts is for the plan alone to say. One that is being removed, and that it does not name, is in its
+        # number; were it not in ours, each report would bring one more.
+        todo = steps(plan, existing)
+        if leaving := [name for name in todo.remove if name not in self._removals]:
+            removal = asyncio.create_task(self._remove(leaving))
+            self._removals.update(dict.fromkeys(leaving, removal))
         staying = {name: group for name, group in existing.items() if name not in self._removals}
-        todo = steps(plan, staying)
-        if todo.remove:
-            removal = asyncio.create_task(self._remove(todo.remove))
-            self._removals.update(dict.fromkeys(todo.remove, removal))
         for group, count in todo.launch.items():
             if prudent := self._prudent(group, count, staying):
                 await self._launch(group, prudent)

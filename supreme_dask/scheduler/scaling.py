@@ -221,10 +221,11 @@ class ScalabilityEngine:
         self._take_in(progress)
 
     def report_all(self, progress: Mapping[str, Progress]) -> None:
-        """Take in how far all are; who is not named is gone."""
-        changed = [one for name, one in progress.items() if self._progress.get(name) != one]
-        self._progress = dict(progress)
-        self._take_in(changed)
+        """Take in how far all are. While nobody reports, the last word counts: workers outlive their controller."""
+        if progress:
+            changed = [one for name, one in progress.items() if self._progress.get(name) != one]
+            self._progress = dict(progress)
+            self._take_in(changed)
 
     def _take_in(self, progress: Sequence[Progress]) -> None:
         if not self.wanted:

@@ -108,19 +108,34 @@ async def test_idle_workers_are_drained_and_only_then_named_as_removable(client,
 
 
 @supreme()
-async def test_one_that_was_let_go_is_not_awaited_while_its_process_ends(client, scheduler):
-    async with named(scheduler, "small-0") as one:
+async def test_one_that_has_left_and_not_ended_is_not_taken_for_one_on_its_way(client, scheduler):
+    async with named(scheduler, "small-0") as worker:
         controller = Controller(scheduler, SMALL)
-        controller.engine.report(Progress("here", {"small-0": "small"}))
+        existing = {"small-0": "small"}
+        controller.engine.report(Progress("local", existing))
         await until(lambda: controller.removable == ("small-0",))
-        await one.close()
+        await worker.close()
         await until(lambda: not scheduler.workers)
-        controller.engine.report(Progress("here", {"small-0": "small"}, {"large": "news"}))
-        await asyncio.sleep(0.3)
-        assert controller.counts == {"small": 0}
-        controller.engine.report(Progress("here", {}))
-        await until(lambda: controller.removable == ())
-        assert max(plan.targets[0].workers for plan in controller.plans) == 1
+        controller.engine.report(Progress("local", existing))
+        for number in range(1, 4):
+            assert controller.engine.evaluate_scaling().targets[0].workers == number - 1
+            existing[f"small-{number}"] = "small"
+            controller.engine.report(Progress("local", existing))
+        assert controller.removable == ("small-0",)
+
+
+@supreme()
+async def test_workers_on_their_way_come_also_when_their_controller_is_gone(client, scheduler):
+    controller = Controller(scheduler, SMALL)
+    futures = client.map(hold, range(4), **FEW)
+    await until(lambda: controller.counts.get("small") == 2)
+    controller.engine.report_all({"local": Progress("local", {"small-0": "small", "small-1": "small"})})
+    controller.engine.report_all({})
+    assert controller.engine.evaluate_scaling().targets[0].workers == 2
+    assert not warnings(scheduler)
+    controller.engine.report_all({"other": Progress("other", {"small-0": "small"})})
+    assert "small-1" in warnings(scheduler)[0]
+    await client.cancel(futures)
 
 
 @supreme()
