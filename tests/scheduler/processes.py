@@ -28,6 +28,14 @@ class Processes:
         directory = ("--local-directory", str(self._directory / "workers"))
         return self.start("worker", *LOCAL, *options, *directory, "--preload", "supreme_dask.preload", *arguments)
 
+    @property
+    def managed(self):
+        """Where the controller keeps its workers."""
+        return self._directory / "managed"
+
+    def controller(self):
+        return self.start("supreme", "controller", "--directory", str(self.managed))
+
     def start(self, *arguments):
         command = [sys.executable, "-m", "dask", *arguments]
         process = subprocess.Popen(command, env=self._environment, cwd=self._directory, start_new_session=True)
@@ -36,8 +44,10 @@ class Processes:
 
     def end(self):
         for process in self._started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with the workers of a nanny
+            # The number of one that was seen to have ended may be another's by now.
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # with the workers of a nanny
             process.wait(20)
 
 
