@@ -125,21 +125,24 @@ class GreedyLoads:
     def _fill(
         self, order: NDArray[np.intp], offers: NDArray[np.intp], most: Vector, only_one_first: bool = False
     ) -> Loads:
-        lanes = np.arange(len(order))
-        tasks = np.zeros((len(order), len(most)))
-        # Resources come first: numpy goes along many lanes much faster than along a few resources.
+        # Resources come first, and what is computed goes where something was: with so few numbers, numpy spends its
+        # time on beginning a row, and on making room.
         free = self._capacities[offers].T.copy()
         needs = np.ascontiguousarray(self._demands[order].transpose(1, 2, 0))
         least = needs.min(axis=(0, 2), initial=np.inf)[:, None]
         limits = most[order].T
         if only_one_first:
             limits[0] = 1
+        times = np.zeros(limits.shape)
+        scratch = np.empty(free.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for place, need in enumerate(needs):
+            for place, (need, limit, taken) in enumerate(zip(needs, limits, times, strict=True)):
                 if place % _STRIDE == 0 and (free < least).any(axis=0).all():
                     break
                 # fmin passes over 0 / 0, which is no limit. `fits` says the same, at three times the price.
-                times = np.floor(np.fmin(np.fmin.reduce(free / need), limits[place]))
-                tasks[lanes, order[:, place]] = times
-                free -= times * need
+                np.fmin.reduce(np.divide(free, need, out=scratch), out=taken)
+                np.floor(np.fmin(taken, limit, out=taken), out=taken)
+                free -= np.multiply(taken, need, out=scratch)
+        tasks = np.zeros((len(order), len(most)))
+        np.put_along_axis(tasks, order, times.T, axis=1)
         return Loads(offers, tasks)
