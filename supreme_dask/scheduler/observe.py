@@ -216,11 +216,6 @@ def address_of(scheduler: Scheduler, name: str) -> str | None:
     return next((address for address, ws in scheduler.workers.items() if str(ws.name) == str(name)), None)
 
 
-def address_behind(scheduler: Scheduler, nanny: str) -> str | None:
-    """Return the address of the worker of a nanny."""
-    return next((address for address, ws in scheduler.workers.items() if ws.nanny == nanny), None)
-
-
 def names(scheduler: Scheduler) -> set[str]:
     """Return the names of all workers."""
     return {str(ws.name) for ws in scheduler.workers.values()}

@@ -228,8 +228,8 @@ class SupremePlugin(SchedulerPlugin):
         return self.drains.cancel(names, reason, origin="person")
 
     def _leave(self, *, worker: str, seconds: float) -> bool:
-        """Let a worker leave that was given notice, or whose nanny was; tell whether that is looked after."""
-        return self.drains.leave(observe.address_behind(self._scheduler, worker) or worker, seconds)
+        """Let a worker leave that was given notice; tell whether that is looked after."""
+        return self.drains.leave(worker, seconds)
 
     def _scale(self, **told: Any) -> dict[str, Any] | None:
         """Return the plan for whoever makes workers; what is wrong with his question is told to him."""

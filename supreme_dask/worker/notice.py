@@ -74,17 +74,17 @@ async def _leave(seconds: float, end: Callable[[], None]) -> None:
     log.info("Told to end; leave within %g s", seconds)
     asyncio.get_running_loop().call_later(seconds, end)
     if not any(await asyncio.gather(*(_tell(server, seconds) for server in _here))):
-        log.warning("The scheduler does not look after workers that leave; end at once")
+        log.warning("No scheduler waits for what this worker holds; end at once")
         end()
 
 
 async def _tell(server: Worker | Nanny, seconds: float) -> bool:
     """Tell the scheduler; return whether it looks after this worker."""
-    # Of a worker that has just joined, the scheduler knows where it listens before its nanny does.
-    address = (server.worker_address if isinstance(server, Nanny) else None) or server.address
     try:
         async with asyncio.timeout(min(_ANSWER, seconds)):
+            await server  # until then a nanny does not know where its worker listens
+            address = server.worker_address if isinstance(server, Nanny) else server.address
             return bool(await server.scheduler.supreme_leave(worker=address, seconds=seconds))
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, RuntimeError) as error:  # the last if it did not start
         log.warning("The scheduler was not told that this worker leaves: %s", str(error) or "no answer")
         return False
