@@ -39,6 +39,13 @@ def test_long_tasks_get_a_place_each():
     assert targets(default(groups=[view(SMALL)], shapes=[waiting(7, duration=100.0)])) == {"small": 4}
 
 
+def test_many_types_that_need_the_same_are_as_one():
+    groups = [view(SMALL), view(LARGE)]
+    one = default(groups=groups, shapes=[waiting(300, duration=100.0)])
+    many = [waiting(1, type_=f"load-{number}", duration=100.0) for number in range(300)]
+    assert targets(default(groups=groups, shapes=many)) == targets(one)
+
+
 def test_only_a_group_that_can_host_them_is_launched():
     plan = default(groups=[view(SMALL), view(LARGE), view(GPU)], shapes=[waiting(2, duration=60.0, GPU=1)])
     assert targets(plan) == {"small": 0, "large": 0, "gpu": 2}

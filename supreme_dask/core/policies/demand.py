@@ -125,7 +125,11 @@ class _Places:
         self.types = sorted({one.type for one in missing})
         growing = [supply for supply in self._supplies if supply.growth != 0]
         if missing and growing:
-            more = cover(self._demands, left, [self._offer(supply) for supply in growing])
+            # To whoever packs, types that need the same are one: work grows with what differs.
+            demands, which = np.unique(self._demands, axis=0, return_inverse=True)
+            counts = np.zeros(len(demands))
+            np.add.at(counts, which.ravel(), left)
+            more = cover(demands, counts, [self._offer(supply) for supply in growing])
             yield from zip((supply.group.name for supply in growing), more, strict=True)
 
     def _at_once(self, one: WaitingView) -> int:
