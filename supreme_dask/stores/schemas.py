@@ -34,11 +34,6 @@ _CLOCK = {
     "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
     "description": "time of the day, such as '08:30'",
 }
-_OFFSET = {
-    "type": "string",
-    "pattern": "^[+-][01][0-9]:[0-5][0-9]$",
-    "description": "offset from UTC, such as '+01:00'",
-}
 _COUNTS = {"type": "object", "additionalProperties": _COUNT}
 _RULES: dict[str, dict[str, Any]] = {
     "threshold": {
@@ -60,7 +55,7 @@ _RULES: dict[str, dict[str, Any]] = {
             "from": _CLOCK,
             "to": _CLOCK,
             "days": {"type": "array", "items": {"enum": list(DAYS)}, "minItems": 1},
-            "utc-offset": _OFFSET,
+            "time-zone": _NAME,
             "outside": _NAME,
             "minimum": _COUNTS,
             "maximum": _COUNTS,

@@ -232,13 +232,30 @@ def test_hours_may_pass_midnight_and_have_a_zone():
             "from": "22:00",
             "to": "06:00",
             "days": ["sun"],
-            "utc-offset": "+02:00",
+            "time-zone": "Africa/Cairo",
             "maximum": {"small": 1},
         }
     )
     four_in_the_morning_there = MONDAY_NOON - 10 * 3600
     assert wanted_at(one, four_in_the_morning_there, workers=3) == 1
     assert wanted_at(one, four_in_the_morning_there + 2 * 3600, workers=3) == 3
+
+
+def test_hours_go_with_summer_time():
+    one = scaling(
+        office={
+            "kind": "schedule",
+            "from": "08:00",
+            "to": "18:00",
+            "time-zone": "Europe/Berlin",
+            "minimum": {"small": 5},
+        }
+    )
+    hours_before_noon = {"winter": (6, 5), "summer": (7, 6)}
+    days = {"winter": 0, "summer": 180}
+    for season, (before, within) in hours_before_noon.items():
+        noon = MONDAY_NOON + 24 * 3600 * days[season]
+        assert [wanted_at(one, noon - 3600 * hour) for hour in (before, within)] == [0, 5]
 
 
 def test_a_schedule_may_hold_whenever_another_does_not():
@@ -301,6 +318,10 @@ def test_no_more_are_launched_in_a_time_than_allowed():
         (
             {"x": {"kind": "schedule", "minimum": {"a": 2}, "maximum": {"a": 1}}},
             "$.x.minimum.a: 2 is more than the max",
+        ),
+        (
+            {"x": {"kind": "schedule", "days": ["mon"], "minimum": {}, "time-zone": "Mars/Base"}},
+            "$.x.time-zone: there is no 'Mars/Base'; one is called Europe/Berlin",
         ),
         ({"x": {"kind": "schedule", "minimum": {}, "outside": "y"}}, "$.x.outside: there is no schedule 'y'"),
         ({"x": {"kind": "extension", "name": "oracle"}}, "$.x: no 'oracle' among the installed policies"),

@@ -7,7 +7,7 @@ threshold     ``threshold``, ``action``: add_node or       ``metric``, ``for-sec
               remove_node                                  ``window``: now, minute, five-minutes
 demand        workers for what waits                       ``within-seconds``
 idle          idle workers go                              ``after-seconds``
-schedule      ``minimum`` and ``maximum`` of groups        ``from``, ``to``, ``days``, ``utc-offset``,
+schedule      ``minimum`` and ``maximum`` of groups        ``from``, ``to``, ``days``, ``time-zone``,
                                                            ``outside``: another schedule
 budget        ``per-hour``, ``total``
 rate          ``add``, ``per-seconds``
@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from supreme_dask.core.policies.base import Policy, Rule
 from supreme_dask.core.policies.demand import Demand
@@ -142,7 +143,18 @@ class _Reader:
                     f"{name}.minimum.{group}", f"{minimum[group]} is more than the maximum, {maximum[group]}"
                 )
         outside = self._outside(name, rule["outside"], (*seen, name)) if "outside" in rule else None
-        return Schedule(name, _hours(rule), outside, minimum, maximum)
+        return Schedule(name, self._hours(name, rule), outside, minimum, maximum)
+
+    def _hours(self, name: str, rule: Mapping[str, Any]) -> Hours | None:
+        if not rule.keys() & {"from", "to", "days"}:
+            return None
+        days = frozenset(DAYS.index(day) for day in rule.get("days", DAYS))
+        begin, end = _minutes(rule.get("from", "00:00")), _minutes(rule.get("to", "00:00"))
+        try:
+            return Hours(begin, end, days, ZoneInfo(rule.get("time-zone", "UTC")))
+        except (LookupError, ValueError, OSError):  # the last for the name of a directory
+            self._refuse(f"{name}.time-zone", f"there is no {rule['time-zone']!r}; one is called Europe/Berlin")
+            return None
 
     def _outside(self, name: str, other: str, seen: tuple[str, ...]) -> Schedule | None:
         if other in seen:
@@ -182,15 +194,6 @@ _SIMPLE: dict[str, Callable[[Mapping[str, Any]], Rule]] = {
 _KNOWN_METRICS = f"known are {', '.join(METRICS)}"
 _SAYS = {"high": "add_node", "low": "remove_node"}
 """What the beginning of a threshold's name says that it does."""
-
-
-def _hours(rule: Mapping[str, Any]) -> Hours | None:
-    if not rule.keys() & {"from", "to", "days"}:
-        return None
-    days = frozenset(DAYS.index(day) for day in rule.get("days", DAYS))
-    offset = rule.get("utc-offset", "+00:00")
-    ahead = _minutes(offset[1:]) * (-1 if offset[0] == "-" else 1)
-    return Hours(_minutes(rule.get("from", "00:00")), _minutes(rule.get("to", "00:00")), days, ahead)
 
 
 def _minutes(clock: str) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 
 from supreme_dask.core import reasons
 from supreme_dask.core.policies.base import AtLeast, AtMost, Proposal
 from supreme_dask.core.policies.situation import Situation
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MINUTE, _DAY = 60, 1440
-_FIRST = 3  # the first of January 1970 was a Thursday
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +23,19 @@ class Hours:
         Minutes of the day. An end that is not after the beginning is one of the next day.
     days : frozenset of int
         On which they begin; Monday is 0.
-    offset : int
-        Minutes by which the clock on the wall is ahead of UTC.
+    zone : tzinfo
+        Of the clock on the wall; where that is put forward or back, so are the hours.
     """
 
     begin: int
     end: int
     days: frozenset[int]
-    offset: int = 0
+    zone: tzinfo = UTC
 
     def contain(self, wall: float) -> bool:
         """Tell whether it is within them at `wall` seconds since 1970."""
-        minutes = int(wall // _MINUTE) + self.offset
-        day, minute = (minutes // _DAY + _FIRST) % 7, minutes % _DAY
+        there = datetime.fromtimestamp(wall, self.zone)
+        day, minute = there.weekday(), 60 * there.hour + there.minute
         if self.begin < self.end:
             return day in self.days and self.begin <= minute < self.end
         return (day in self.days and minute >= self.begin) or ((day - 1) % 7 in self.days and minute < self.end)
