@@ -9,13 +9,15 @@ import platform
 import uuid
 from contextlib import aclosing, suppress
 
+import psutil
+
 from supreme_dask.controller.controller import Controller
 from supreme_dask.errors import LeaseLostError, NotPublishedError, StoreError, StoreFormatError
 from supreme_dask.stores import Store, open_store, schemas
 from supreme_dask.stores.documents import Documents, Published
 from supreme_dask.stores.leases import KeptLease
 from supreme_dask.stores.plans import Plans
-from supreme_dask.stores.registry import Node, Registration
+from supreme_dask.stores.registry import Node, Registration, Registry
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class Following:
     """Keeps a controller to the plans of a system, and tells the store what it has come to.
 
     While the store is down, the last plan stays in force: workers that crash are replaced. One that was killed goes
-    on from the plan that is in the store. A system has one controller.
+    on from the plan that is in the store. A system has one controller: another waits until that has ended.
 
     Parameters
     ----------
@@ -58,6 +60,7 @@ class Following:
 
     async def run(self) -> None:
         """Go on until cancelled; the workers stay."""
+        await self._until_alone()
         self._controller.on_progress = lambda _progress: self._news.set()
         await self._controller.look()  # whoever plans must not take it that there are none
         self._controller.start()
@@ -69,6 +72,24 @@ class Following:
         finally:
             await self._registration.stop()
             await self._controller.stop()
+
+    async def _until_alone(self) -> None:
+        """Wait for the controller that is there to end: two would launch everything twice."""
+        said = False
+        try:
+            async with (
+                open_store(self._url, self._system) as store,
+                aclosing(Registry(store, self._system).follow()) as lists,
+            ):
+                async for nodes in lists:
+                    other = next((one for one in nodes if one.kind == "controller" and not _has_died(one)), None)
+                    if other is None:
+                        return
+                    if not said:
+                        log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(other))
+                        said = True
+        except (StoreError, OSError) as error:  # while the store is down, it is alone as far as it can tell
+            self._say(error)
 
     async def _stay(self) -> None:
         """Follow and report until the store fails."""
@@ -120,6 +141,17 @@ class Following:
     def _say(self, error: BaseException) -> None:
         log.log(logging.DEBUG if self._quiet else logging.WARNING, "The last plan stays in force: %s", error)
         self._quiet = True
+
+
+def _who(controller: Node) -> str:
+    facts = controller.facts
+    return f"{facts.get('name')} on {facts.get('host')}, process {facts.get('pid')}"
+
+
+def _has_died(controller: Node) -> bool:
+    """Tell whether one that is registered was of this machine, and is gone: it is listed until its lease ends."""
+    here = controller.facts.get("host") == platform.node()
+    return here and not psutil.pid_exists(controller.facts.get("pid", 0))
 
 
 async def _until_lost(lease: KeptLease) -> None:

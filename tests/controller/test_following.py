@@ -109,6 +109,25 @@ def test_a_plan_that_cannot_be_read_leaves_the_last_one_in_force(address):
     run(story())
 
 
+def test_of_two_controllers_the_second_waits_until_the_first_has_ended(address, caplog):
+    async def story():
+        first, second = OnPaper(), OnPaper()
+        async with open_store(address) as store:
+            await publish(store, plan(1, 2))
+            async with following(address, first):
+                await until(lambda: len(first.existing) == 2)
+                waiting = asyncio.create_task(Following(address, "blue", Controller(second, [SMALL], name="b")).run())
+                await until(lambda: "System blue has a controller, local on " in caplog.text)
+                await publish(store, plan(2, 3))
+                await until(lambda: len(first.existing) == 3)
+                assert not second.existing
+            await until(lambda: len(second.existing) == 3)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    run(story())
+
+
 def test_without_the_store_crashed_workers_are_still_replaced(tmp_path):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
