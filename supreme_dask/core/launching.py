@@ -87,14 +87,19 @@ class Launches:
             Group of each worker by name, as those say who make them.
         there
             Names of those that have joined.
+        groups
+            All that there are; of others nobody is on the way any more.
         """
         self.abandoned &= existing.keys()
         ever_joined = self._ever_joined
-        self._ever_joined = ever_joined & existing.keys()
+        self._ever_joined = {name for name in existing if name in ever_joined or name in there}
+        self._groups = {name: state for name, state in self._groups.items() if name in groups}
         sentences = []
         for name, state in self._groups.items():
-            ended = [one for one in state.launches if one.name and one.name not in existing and one.name not in there]
-            state.launches = [one for one in state.launches if one not in ended]
+            # Whoever is there has come, though nobody may have looked when he did.
+            coming = [one for one in state.launches if not one.name or one.name not in there]
+            ended = [one for one in coming if one.name and one.name not in existing]
+            state.launches = [one for one in coming if one not in ended]
             early = [one.name for one in ended if one.name not in ever_joined]
             if early:
                 sentences.append(self._fail(name, reasons.ended_early(early), now))

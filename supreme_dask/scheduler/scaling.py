@@ -235,11 +235,15 @@ class ScalabilityEngine:
             for group, reason in one.blocked.items():
                 if group in self.rules.groups and self._launches.refuse(group, reason, now):
                     self._say(f"{group}: {reason}")
+        self._look_who_comes(now)
+        self.wake()
+
+    def _look_who_comes(self, now: float) -> None:
+        """Count those on their way who exist and are not here: also one that was here, and whose process lives on."""
         # Who may be removed is on his way out, though his process still ends when we have lost sight of him.
         coming = {name: group for name, group in self._existing().items() if name not in self._removable}
         for sentence in self._launches.report(coming, self._names(), self.rules.groups, now):
             self._say(sentence)
-        self.wake()
 
     def _drained(self, name: str) -> None:
         """Say that a worker may be removed; close it if nobody would do that."""
@@ -269,6 +273,7 @@ class ScalabilityEngine:
     def evaluate_scaling(self) -> Plan:
         """Return what should be, by the policy in force."""
         now = monotonic()
+        self._look_who_comes(now)
         for sentence in self._launches.expire(now):
             self._say(sentence)
         self._snapshot = self.metrics_monitor.snapshot()

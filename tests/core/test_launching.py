@@ -106,3 +106,28 @@ def test_one_that_crashes_later_has_not_failed_to_start():
     launches.report({"small-0": "small"}, set(), GROUPS, 1.0)
     assert launches.report({}, set(), GROUPS, 2.0) == []
     assert not launches.blocked("small", 3.0)
+
+
+def test_one_whose_process_lives_on_is_on_its_way_again_and_has_not_failed_to_start():
+    launches = Launches(timeout=60)
+    launches.report({"small-0": "small"}, {"small-0"}, GROUPS, 0.0)
+    launches.report({"small-0": "small"}, set(), GROUPS, 1.0)
+    assert [launch.name for launch in launches.of("small")] == ["small-0"]
+    assert launches.report({}, set(), GROUPS, 2.0) == []
+    assert not launches.blocked("small", 3.0)
+
+
+def test_who_came_while_nobody_looked_is_not_given_up():
+    launches = asked(1)
+    launches.report({"small-0": "small"}, set(), GROUPS, 1.0)
+    launches.report({"small-0": "small"}, {"small-0"}, GROUPS, 59.0)
+    assert launches.expire(60.0) == []
+    assert not launches.abandoned
+
+
+def test_nobody_is_given_up_who_was_on_the_way_to_a_group_that_is_there_no_more():
+    launches = asked(2)
+    launches.report({"small-0": "small"}, set(), GROUPS, 1.0)
+    launches.report({"small-0": "small"}, set(), {}, 2.0)
+    assert launches.expire(60.0) == []
+    assert not launches.abandoned

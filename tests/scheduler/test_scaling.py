@@ -21,6 +21,7 @@ BEGUN = []
 SMALL = WorkerGroup("small", cpu=2, memory="4 GiB", startup=0.2, maximum=10)
 LARGE = WorkerGroup("large", cpu=2, memory="40 GiB", startup=0.2, maximum=10, cost=5.0)
 SOON = {"demand": {"kind": "demand", "within-seconds": 0.1}, "idle": {"kind": "idle"}}
+STAY = {"idle": {"kind": "idle", "after-seconds": 1000}}
 LARGELY = {"memory": 20 * GiB}
 FEW = {"resources": {"memory": GiB, "cpu": 1}, "pure": False}
 
@@ -224,6 +225,32 @@ async def test_one_that_joins_after_it_was_given_up_is_sent_away_unused(client, 
     controller.engine.report(Progress("local", {}))
     await until(lambda: controller.removable == ())
     await future.cancel()
+
+
+@supreme(config={"supreme.scaling.launch-timeout": "100ms"})
+async def test_one_that_is_lost_and_does_not_end_may_be_removed_after_a_while(client, scheduler):
+    impatient = WorkerGroup("small", cpu=2, memory="4 GiB", startup=0.0)
+    controller = Controller(scheduler, impatient, policy=STAY)
+    async with named(scheduler, "small-0"):
+        controller.engine.report(Progress("local", {"small-0": "small"}))
+        await until(lambda: controller.counts.get("small") == 1)
+    await until(lambda: controller.removable == ("small-0",))
+
+
+@supreme(config={"supreme.scaling.launch-timeout": "100ms"})
+async def test_one_that_joins_when_its_group_is_gone_is_not_given_up(client, scheduler):
+    impatient = WorkerGroup("old", cpu=2, memory="4 GiB", startup=0.0, minimum=1)
+    controller = Controller(scheduler, impatient, policy=STAY)
+    await until(lambda: controller.counts.get("old") == 1)
+    controller.engine.report(Progress("local", {"old-0": "old"}))
+    controller.engine.begin(controller.plans.append, groups=[SMALL])
+    async with named(scheduler, "old-0"):
+        await asyncio.sleep(0.2)
+        controller.engine.evaluate_scaling()
+        controller.engine.report(Progress("local", {"old-0": "old"}, {"small": "no more"}))
+        await until(lambda: "small" in controller.counts)
+        assert not controller.removable
+    assert not any("did not join" in warning for warning in warnings(scheduler))
 
 
 @supreme()
