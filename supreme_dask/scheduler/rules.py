@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 Content = Mapping[str, Any]
 
+_POLICY, _GROUPS = "policy/default", "groups/default"
 _MOST_NAMES = 10_000
 
 
@@ -46,6 +47,7 @@ class Rules:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._before: Content | None = None
+        self._documents: dict[str, Content | None] = {}
         self._fixed: set[str] = set()
         self._homes: dict[str, str] = {}
         self.policy: Content = DEFAULT_POLICY
@@ -84,21 +86,27 @@ class Rules:
         self._say_unknown()
 
     def reset(self) -> None:
-        """Go back to what config says."""
+        """Go back to what config and the store say."""
         self._fixed.clear()
         self._set_groups([])
         self._use(DEFAULT_POLICY, None)
         self.read_config()
+        for document, content in self._documents.items():
+            self._take(document, content)
+        self._say_unknown()
 
     def take_document(self, document: str, content: Content | None, last: Plan | None = None) -> None:
         """Take a revision of a document of the store; None if it was removed."""
-        kind, _, name = document.partition("/")
-        if name == "default" and kind not in self._fixed:
-            if kind == "policy":
-                self.take_policy(content or DEFAULT_POLICY, document, last)
-            elif kind == "groups":
-                self.take_groups(content or {}, document)
+        if document in (_POLICY, _GROUPS):
+            self._documents[document] = content
+            self._take(document, content, last)
             self._say_unknown()
+
+    def _take(self, document: str, content: Content | None, last: Plan | None = None) -> None:
+        if document == _POLICY and "policy" not in self._fixed:
+            self.take_policy(content or DEFAULT_POLICY, document, last)
+        elif document == _GROUPS and "groups" not in self._fixed:
+            self.take_groups(content or {}, document)
 
     def take_policy(self, content: Content, source: str, last: Plan | None = None) -> None:
         """Let a policy be in force from now on, if it can be used."""

@@ -75,7 +75,8 @@ class ScalabilityEngine:
         self.wanted = False
         self.awaited: set[str] = set()
         self._every = config.seconds("scaling.interval") or 1.0
-        self._launches = Launches(config.seconds("scaling.launch-timeout") or 60.0)
+        self._timeout = config.seconds("scaling.launch-timeout") or 60.0
+        self._launches = Launches(self._timeout)
         self._publish: Callable[[Plan], None] | None = None
         self._published: tuple[Any, ...] = ()
         self._generation = 0
@@ -157,6 +158,9 @@ class ScalabilityEngine:
         for name in self._removable:
             self._close(name)
         self._removable.clear()
+        # What was planned for somebody who asks no more is no answer for whoever asks next.
+        self.plan = Plan(self._generation, ())
+        self._launches = Launches(self._timeout)
         self.rules.reset()
         self._publish = self._regular
         self._reconsider()

@@ -1,5 +1,6 @@
 """Stock autoscalers get better: the calls as Dask's `Adaptive` and dask-kubernetes' controller (2026.3) make them."""
 
+import asyncio
 import json
 import threading
 from contextlib import AsyncExitStack
@@ -221,6 +222,35 @@ async def test_drains_end_when_nobody_asks_for_the_plan_any_more(client, schedul
         assert first.address in {ws.address for ws in scheduler.running}
         GO.set()
         assert await future == 1
+
+
+@supreme(config={**CONFIG, "supreme.scaling.interval": "20ms", "supreme.scaling.launch-timeout": "100ms"})
+async def test_one_that_came_while_nobody_asked_stays_though_it_had_been_given_up(client, scheduler):
+    future = client.submit(hold, 1, **ONE)
+    await until(lambda: scheduler.unrunnable)
+    await ask(scheduler)
+    await ask(scheduler, "0")
+    await until(lambda: plugin(scheduler).scaling.plan.removable)
+    await until(lambda: not plugin(scheduler).scaling.wanted)
+    async with AsyncExitStack() as stack:
+        await workers(stack, scheduler, "0")
+        await until(lambda: BEGUN)
+        for _ in range(10):
+            assert not (await ask(scheduler, "0")).removable
+            await asyncio.sleep(0.02)
+        GO.set()
+        assert await future == 1
+
+
+@supreme(config={"supreme.scaling.interval": "20ms"})
+async def test_what_the_store_says_is_in_force_again_when_nobody_asks_any_more(client, scheduler):
+    engine, stay = plugin(scheduler).scaling, {"rest": {"kind": "idle", "after-seconds": 1000}}
+    engine.begin(lambda _: None)
+    engine.take_document("policy/default", stay)
+    await ask(scheduler, policy=SOON)
+    engine.take_document("groups/default", {"small": {"cpu": 1}})
+    await until(lambda: list(engine.rules.groups) == ["small"])
+    assert engine.rules.policy == stay
 
 
 @supreme(config=CONFIG)
