@@ -81,8 +81,9 @@ class SupremeAdaptive(Adaptive):
     async def _ask(self) -> Plan | None:
         """Return the plan; None if the scheduler makes none."""
         scheduler: Any = self.scheduler
+        blocked, self._blocked = self._blocked, ""  # told once: told again, it would be taken for another failure
         wire = await scheduler.supreme_scale(
-            group=self._group(), workers=list(self._existing()), policy=self._policy, blocked=self._blocked
+            group=self._group(), workers=list(self._existing()), policy=self._policy, blocked=blocked
         )
         if wire is None:
             self._plain = True
@@ -97,7 +98,6 @@ class SupremeAdaptive(Adaptive):
         log.info("Start %d workers", count)
         try:
             await super().scale_up(len(self.cluster.worker_spec) + jobs)  # type: ignore[no-untyped-call]
-            self._blocked = ""
         except Exception as error:  # noqa: BLE001  (a class of a cluster may raise anything)
             self._blocked = str(error) or repr(error)
 

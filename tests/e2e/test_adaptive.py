@@ -1,5 +1,6 @@
 """`cluster.adapt(Adaptive=SupremeAdaptive)` on real worker processes."""
 
+import asyncio
 import logging
 import os
 import time
@@ -8,6 +9,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from supreme_dask import SupremeAdaptive
+from supreme_dask.core.plans import Plan, Target
 
 PRELOAD = "supreme_dask.preload"
 ONE = {"resources": {"cpu": 1, "memory": "1 MiB"}, "pure": False}
@@ -82,3 +84,31 @@ def test_a_scheduler_without_the_plugin_is_scaled_by_dask(tmp_path):
         adaptive = cluster.adapt(Adaptive=SupremeAdaptive, minimum=1, maximum=2)
         until(lambda: adaptive._plain)
         assert client.gather(client.map(abs, range(10))) == list(range(10))
+
+
+class Full:
+    """A cluster without a machine left, and a scheduler that wants one worker at first."""
+
+    def __init__(self):
+        self.scheduler_comm = self
+        self.new_spec = {"options": {"nthreads": 1, "memory_limit": "1GiB"}}
+        self.worker_spec = {}
+        self.told = []
+
+    async def supreme_scale(self, *, blocked, **_):
+        self.told.append(blocked)
+        return Plan(1, (Target("adaptive", len(self.told) == 1, (), "work waits"),)).to_wire()
+
+    def scale(self, _):
+        raise RuntimeError("no machine left")
+
+
+def test_a_launch_that_failed_is_told_once():
+    async def story():
+        cluster = Full()
+        adaptive = SupremeAdaptive(cluster, interval="0s", minimum=0, maximum=3)
+        for _ in range(3):
+            await adaptive.adapt()
+        return cluster.told
+
+    assert asyncio.run(story()) == ["", "no machine left", ""]
