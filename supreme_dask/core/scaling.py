@@ -17,6 +17,9 @@ from supreme_dask.core.policies import AtLeast, AtMost, Cap, Policy, Proposal, S
 from supreme_dask.core.snapshot import Snapshot
 from supreme_dask.core.victims import choose
 
+_ROUNDING = 1e-6
+"""Part of a worker that prices may lack because they are no binary fractions: 0.6 / 0.2 is less than 3."""
+
 P = TypeVar("P", AtLeast, AtMost, Spare, Cap, Unmet)
 
 
@@ -137,7 +140,7 @@ def _cut(settlements: list[_Settlement], cap: Cap) -> None:
         price = one.supply.group.cost
         allowed = one.launched if workers is None else min(one.launched, workers)
         if cost is not None and price:
-            allowed = min(allowed, int(cost / price))
+            allowed = min(allowed, int(cost / price + _ROUNDING))
             cost -= allowed * price
         if workers is not None:
             workers -= allowed

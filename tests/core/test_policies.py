@@ -273,6 +273,11 @@ def test_a_budget_per_hour_holds():
     assert plan.targets[0].reason == "no more for a budget of 3 per hour"
 
 
+def test_a_budget_of_prices_that_are_no_binary_fractions_is_used_up():
+    one = scaling(demand={"kind": "demand"}, budget={"kind": "budget", "per-hour": 0.6})
+    assert targets(one.plan(system([view(group(cost=0.2))], [], [waiting(100)]))) == {"small": 3}
+
+
 def test_when_everything_is_spent_groups_shrink_to_their_minimum():
     of = group(minimum=1)
     one = scaling(demand={"kind": "demand"}, budget={"kind": "budget", "total": 10})
