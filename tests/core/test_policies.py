@@ -340,6 +340,14 @@ def test_what_cannot_be_used_is_refused_with_its_path_and_the_reason(rules, said
     assert said in str(caught.value)
 
 
+def test_an_extension_that_fails_whatever_it_raises_is_refused_with_its_reason():
+    def find(name):
+        raise ImportError(f"no module of {name}")
+
+    with pytest.raises(PolicyError, match="no module of oracle"):
+        read_policy({"x": {"kind": "extension", "name": "oracle"}}, find)
+
+
 def test_all_that_is_wrong_is_told_at_once():
     schedule = {"kind": "schedule", "minimum": {"a": 2}, "maximum": {"a": 1}, "outside": "hours"}
     wrong = {"kind": "schedule", "from": "25:00", "minimum": {}}

@@ -173,8 +173,8 @@ class _Reader:
             return None
         try:
             made = self._find(rule["name"])(**rule.get("options", {}))
-        except (LookupError, TypeError, ValueError) as error:
-            self._refuse(name, str(error))
+        except Exception as error:  # noqa: BLE001  (an extension may be anybody's)
+            self._refuse(name, str(error) or repr(error))
             return None
         if not isinstance(made, Rule):
             self._refuse(f"{name}.name", f"{rule['name']!r} made {made!r}, which has no method `propose`")
