@@ -74,7 +74,7 @@ class Exchange(SchedulerPlugin):
     def connect(self, engine: ScalabilityEngine) -> None:
         """Let an engine have what the store says, and write its plans there."""
         self._engine = engine
-        engine.begin(self._publish)
+        engine.begin(self._publish, last=self._plan)
         for document, content in self._documents.items():
             engine.take_document(document, content)
         engine.report_all(self._progress)

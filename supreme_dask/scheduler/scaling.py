@@ -107,6 +107,7 @@ class ScalabilityEngine:
         *,
         policy: Mapping[str, Any] | None = None,
         groups: Sequence[WorkerGroup] | None = None,
+        last: Plan | None = None,
     ) -> None:
         """Scale from now on.
 
@@ -116,6 +117,8 @@ class ScalabilityEngine:
             Called with each new plan, on the scheduler's event loop; it must not block.
         policy, groups
             What is in force whatever config or store say; None to leave that to them.
+        last
+            What was published there last, by whoever scaled before: the next plan is a later one.
 
         Raises
         ------
@@ -125,6 +128,7 @@ class ScalabilityEngine:
         self.rules.fix(policy, groups)
         self._publish = publish
         self._published = ()
+        self._generation = max(self._generation, last.generation if last is not None else 0)
         self._reconsider()
 
     def lend(self, group: WorkerGroup, progress: Progress, policy: Mapping[str, Any] | None) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from distributed import Client, Scheduler, Worker
 
-from supreme_dask.core.plans import Progress
+from supreme_dask.core.plans import Progress, supersedes
 from supreme_dask.scheduler.exchange import Exchange
 from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.scheduler.registration import SchedulerRegistration
@@ -52,6 +52,21 @@ def test_groups_that_are_published_are_scaled_and_the_plan_is_in_the_store(addre
         await Documents(store, "blue").publish("groups/default", LARGER, author="ann")
         after = await first(plans, asks_for(5))
         assert after.generation > before.generation
+
+    run(address, story)
+
+
+def test_plans_go_on_to_be_later_when_another_plugin_takes_over(address):
+    async def story(scheduler, store):
+        plans = Plans(store, "blue")
+        await Documents(store, "blue").publish("groups/default", GROUPS, author="ann")
+        await first(plans, asks_for(2))
+        await Documents(store, "blue").publish("groups/default", LARGER, author="ann")
+        before = await first(plans, asks_for(5))
+        await scheduler.register_scheduler_plugin(SupremePlugin(), idempotent=False)
+        largest = {"small": {**GROUPS["small"], "minimum": 7}}
+        await Documents(store, "blue").publish("groups/default", largest, author="ann")
+        assert supersedes(await first(plans, asks_for(7)), before)
 
     run(address, story)
 
