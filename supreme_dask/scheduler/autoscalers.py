@@ -58,6 +58,7 @@ class Autoscalers:
         self._retire = retire
         self._told: dict[str, float] = {}
         self._last: _Known | None = None
+        self._asked_of = "", ""  # the group and the worker that told what `scale` knows of one
         self._scaling: tuple[Mapping[str, Any], Scaling] | None = None
 
     # ------------------------------------------------------------------------- in Dask's terms
@@ -185,8 +186,10 @@ class Autoscalers:
             return WorkerGroup(group["name"], **known, **limits)
         address = next(filter(None, (observe.address_of(self._scheduler, name) for name in workers)), None)
         seen = {one.address: one for one in self._engine.metrics_monitor.snapshot().workers}.get(address or "")
-        if seen is not None:
+        if seen is not None and (group["name"], seen.address) != self._asked_of:
+            # What it has for tasks drifts with its process; that makes no other group of it.
             self._last = _Known.of(group["name"], seen)
+            self._asked_of = group["name"], seen.address
         if self._last is None or self._last.group.name != group["name"]:
             return None
         return replace(self._last.group, **limits)

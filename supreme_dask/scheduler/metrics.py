@@ -18,6 +18,7 @@ from distributed.scheduler import Scheduler, WorkerState
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import IDLE_AXIS, NETWORK_AXIS, THREADS_AXIS, UNLIMITED
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.policies.situation import room_of
 from supreme_dask.core.resources import Resources
 from supreme_dask.core.rows import Row
 from supreme_dask.core.snapshot import GroupView, Snapshot, Usage, WaitingView, Windows, WorkerView
@@ -63,7 +64,7 @@ class SystemMetricsMonitor:
         self._group_of = group_of
         self.bound: dict[str, float] = {}
         self._watched: dict[str, _Watched] = {}
-        self._rooms: dict[str, Resources] = {}
+        self._rooms: dict[str, tuple[Resources, Resources]] = {}  # what a group promises, and what its workers had
         self._means: dict[str, Means] = {}
         self._windows: dict[str, Windows] = {}
         self._looked = 0.0
@@ -85,10 +86,10 @@ class SystemMetricsMonitor:
         )
         taken = self._admission.snapshot(now, partial(self._more, look))
         self._sample(now, taken.waiting, groups)
-        self._rooms.update((view.group, view.capacity) for view in taken.workers if view.group)
+        self._look_at_rooms(groups, taken.workers)
         return replace(
             taken,
-            groups=tuple(self._group(view, taken.workers) for view in groups),
+            groups=tuple(self._group(view) for view in groups),
             wall=wall,
             spent=self._spent,
             usage=self._of_group(_ALL),
@@ -110,11 +111,24 @@ class SystemMetricsMonitor:
             "usage": watched.windows,
         }
 
-    def _group(self, view: GroupView, workers: Sequence[WorkerView]) -> GroupView:
-        """Add what a group uses, and what its workers had for tasks when there were some."""
+    def _look_at_rooms(self, groups: Sequence[GroupView], workers: Sequence[WorkerView]) -> None:
+        """Note what workers have for tasks, of those that came since their group promises what it does now."""
+        known = {view.group.name: view.group for view in groups}
+        found: dict[str, list[Resources]] = {}
+        for worker in workers:
+            if worker.group in known and self._watched[worker.address].promised == known[worker.group].capacity:
+                found.setdefault(worker.group, []).append(worker.capacity)
+        self._rooms = {
+            name: room for name, room in self._rooms.items() if name in known and room[0] == known[name].capacity
+        }
+        for name, capacities in found.items():
+            self._rooms[name] = known[name].capacity, room_of(known[name], capacities)
+
+    def _group(self, view: GroupView) -> GroupView:
+        """Add what a group uses, and what its workers have for tasks, or had when there were some."""
         name = view.group.name
-        there = any(worker.group == name for worker in workers)
-        return replace(view, room=None if there else self._rooms.get(name), usage=self._of_group(name))
+        room = self._rooms[name][1] if name in self._rooms else room_of(view.group, ())
+        return replace(view, room=room, usage=self._of_group(name))
 
     # ----------------------------------------------------------------------------------- usage
     def _listen(self, now: float, groups: Sequence[GroupView]) -> None:
@@ -122,10 +136,12 @@ class SystemMetricsMonitor:
         rows, workers = self._admission.ledger.rows, self._scheduler.workers
         self._watched = {address: self._watched.get(address) or _Watched(now) for address in rows}
         hosts = Counter(row.host for row in rows.values())
+        promised = {view.group.name: view.group.capacity for view in groups}
         for address, watched in self._watched.items():
             ws = workers[address]
             watched.name = str(ws.name)
             watched.group = self._group_of(watched.name)
+            watched.promised = watched.promised or promised.get(watched.group)
             if watched.seen != ws.last_seen:
                 watched.hear(ws, rows[address], hosts[rows[address].host], now)
         self._spend(now, groups)
@@ -175,12 +191,16 @@ class _Look:
 class _Watched:
     """One worker: what it is, and what it used at its last heartbeat."""
 
-    __slots__ = ("cores", "group", "joined", "limit", "means", "memory", "name", "network", "row", "seen", "windows")
+    __slots__ = (
+        *("cores", "group", "joined", "limit", "means", "memory", "name", "network"),
+        *("promised", "row", "seen", "windows"),
+    )
 
     def __init__(self, joined: float) -> None:
         self.joined = joined
         self.name = ""
         self.group = ""
+        self.promised: Resources | None = None  # by its group, when it came
         self.seen = 0.0
         self.cores = 0.0
         self.memory = 0

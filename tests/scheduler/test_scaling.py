@@ -5,6 +5,7 @@ import pickle
 import threading
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -183,6 +184,23 @@ async def test_a_demand_that_no_group_could_host_is_told_once_and_nothing_launch
     await asyncio.sleep(0.2)
     assert warnings(scheduler).count(controller.plans[-1].unmet[0]) == 1
     await future.cancel()
+
+
+@supreme()
+async def test_a_group_that_was_made_larger_is_known_by_what_it_promises_now(client, scheduler):
+    controller = Controller(scheduler, SMALL)
+    async with named(scheduler, "small-0"):
+        busy = client.submit(hold, 1, **FEW)
+        await until(lambda: BEGUN and controller.counts.get("small") == 1)
+        controller.engine.begin(controller.plans.append, groups=[replace(SMALL, memory="64 GiB")])
+        future = client.submit(abs, -1, resources={"memory": 20 * GiB, "cpu": 1})
+        await until(lambda: controller.counts["small"] == 2)
+        assert not warnings(scheduler)
+        GO.set()
+        assert await busy == 1
+    await until(lambda: not scheduler.workers)
+    assert controller.engine.metrics_monitor.snapshot().groups[0].room["memory"] > 50 * GiB
+    await client.cancel([busy, future])
 
 
 @supreme()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from supreme_dask.core.groups import WorkerGroup
@@ -93,13 +94,14 @@ class Situation:
 def _supply(view: GroupView, workers: list[WorkerView]) -> Supply:
     staying = tuple(worker for worker in workers if not worker.draining)
     draining = tuple(worker for worker in workers if worker.draining)
-    return Supply(view, staying, draining, view.room or _room(view.group, workers))
+    room = view.room or room_of(view.group, [worker.capacity for worker in workers])
+    return Supply(view, staying, draining, room)
 
 
-def _room(group: WorkerGroup, workers: list[WorkerView]) -> Resources:
+def room_of(group: WorkerGroup, capacities: Collection[Resources]) -> Resources:
     """Return what the worker in the middle has; by what the group promises, if there is none."""
-    if workers:
-        return sorted((worker.capacity for worker in workers), key=_by_memory)[len(workers) // 2]
+    if capacities:
+        return sorted(capacities, key=_by_memory)[len(capacities) // 2]
     memory = Resources.of({MEMORY: int(group.capacity[MEMORY] * _FOR_TASKS)})
     return _NETWORK.overlaid(group.capacity).overlaid(memory)
 
