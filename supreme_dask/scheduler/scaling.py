@@ -257,11 +257,15 @@ class ScalabilityEngine:
         """Say that a worker may be removed; close it if nobody would do that."""
         if name in self.awaited:
             return
-        if self.wanted and self.rules.group_of(name):
+        if self.wanted and self.rules.group_of(name) and self._is_somebodys(name):
             self._removable.add(name)
             self.wake()
         else:
             self._close(name)
+
+    def _is_somebodys(self, name: str) -> bool:
+        """Tell whether somebody may have made a worker; where they report, one that nobody names was made by hand."""
+        return not self._progress or any(name in one.workers for one in self._progress.values())
 
     # ----------------------------------------------------------------------------- decisions
     def _decide(self) -> None:

@@ -110,6 +110,15 @@ async def test_idle_workers_are_drained_and_only_then_named_as_removable(client,
 
 
 @supreme()
+async def test_one_that_was_started_by_hand_under_the_name_of_a_group_is_closed_when_it_may_go(client, scheduler):
+    async with named(scheduler, "small-7") as worker:
+        controller = Controller(scheduler, SMALL)
+        controller.engine.report(Progress("local"))
+        await until(lambda: worker.status == Status.closed)
+        assert not controller.removable
+
+
+@supreme()
 async def test_one_that_has_left_and_not_ended_is_not_taken_for_one_on_its_way(client, scheduler):
     async with named(scheduler, "small-0") as worker:
         controller = Controller(scheduler, SMALL)
