@@ -161,6 +161,9 @@ class Controller:
             await self._provisioner.launch(self.groups[group], count)
         except ProvisionError as error:
             self._fail(group, error.reason)
+        except Exception as error:  # a provisioner may raise anything, and other groups have theirs to launch
+            log.debug("Launching failed", exc_info=True)
+            self._fail(group, str(error) or repr(error))
         return None
 
     # ---------------------------------------------------------------------------------- report

@@ -12,6 +12,7 @@ class OnPaper:
     def __init__(self):
         self.existing, self.joined, self.refused, self.removed = {}, set(), {}, []
         self.launches = 0
+        self.broken = set()  # groups of which a launch raises what none should
         self.faults = []  # raised one by one when it is asked who exists
         self.may_leave = asyncio.Event()
         self.may_leave.set()
@@ -19,6 +20,8 @@ class OnPaper:
 
     async def launch(self, group, count):
         self.launches += 1
+        if group.name in self.broken:
+            raise KeyError("image")
         if group.name in self.refused:
             raise ProvisionError(group.name, self.refused[group.name])
         self.existing.update({self._names.next(group.name): group.name for _ in range(count)})

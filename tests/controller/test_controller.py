@@ -126,6 +126,16 @@ def test_a_group_that_cannot_be_had_is_told_and_keeps_no_other_from_its_workers(
     run(story())
 
 
+def test_a_launch_may_raise_anything_and_keeps_no_other_group_from_its_workers(controller, provisioner):
+    async def story():
+        provisioner.broken = {"small"}
+        progress = await controller.carry_out(plan(1, small=3, large=1))
+        assert progress.workers == {"large-0": "large"}
+        assert "image" in progress.blocked["small"]
+
+    run(story())
+
+
 def test_a_group_that_the_controller_does_not_have_is_told(controller):
     async def story():
         progress = await controller.carry_out(Plan(1, (Target("tiny", 1, (), "a mistake"),)))
