@@ -297,6 +297,17 @@ def test_no_more_are_launched_in_a_time_than_allowed():
     assert wanted == [5, 5, 5, 10, 10]
 
 
+def test_who_is_had_back_was_not_launched():
+    one = scaling(demand={"kind": "demand"}, rate={"kind": "rate", "add": 2, "per-seconds": 60})
+
+    def wanted(leaving, now, *shapes):
+        there = [worker(f"small-{at}", SMALL, running=2, remaining=600.0, draining=at < leaving) for at in range(4)]
+        return targets(one.plan(system([view(SMALL)], there, shapes, now=now)))["small"]
+
+    assert [wanted(0, 0), wanted(2, 1), wanted(0, 2)] == [4, 2, 4]
+    assert wanted(0, 3, waiting(100, duration=600.0)) == 6
+
+
 # --------------------------------------------------------------------------------------- bad input
 @pytest.mark.parametrize(
     ("rules", "said"),

@@ -58,7 +58,8 @@ class Rate:
     def propose(self, situation: Situation) -> Iterator[Proposal]:
         """Propose what is left of the allowance."""
         now = situation.snapshot.now
-        supply = sum(one.count for one in situation.groups.values())
+        # With those on their way out: one that is had back was not launched.
+        supply = sum(one.count + len(one.draining) for one in situation.groups.values())
         if self._before is not None and supply > self._before:
             self._counts.append((now, supply - self._before))
         self._before = supply
