@@ -69,8 +69,8 @@ class WorkerGroup:
             if not capacity[name]:
                 raise DemandError(name, getattr(self, name), f"a worker of group {self.name!r} needs some")
         for name in ("count", "minimum", "cost", "startup", "interruptions"):
-            if not getattr(self, name) >= 0:
-                raise DemandError(name, getattr(self, name), f"group {self.name!r} has zero of it or more")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise DemandError(name, getattr(self, name), f"group {self.name!r} needs a finite one, from zero")
         if self.maximum is not None and self.maximum < self.minimum:
             raise DemandError(
                 "maximum", self.maximum, f"group {self.name!r} has a minimum of {self.minimum}, which is more"

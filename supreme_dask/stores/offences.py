@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from reprlib import repr as shown
 from typing import Any
 
@@ -40,7 +41,16 @@ def offences(schema: Mapping[str, Any], content: object) -> list[Offence]:
     A ``description`` in the schema says what was expected, where a value does not match or nothing fits.
     """
     found = sorted(Draft202012Validator(schema).iter_errors(content), key=lambda one: one.json_path)
-    return [Offence(one.json_path, _sentence(one), _entry(one)) for one in found]
+    return [*(Offence(one.json_path, _sentence(one), _entry(one)) for one in found), *_not_finite(content)]
+
+
+def _not_finite(content: object, path: tuple[object, ...] = ()) -> Iterator[Offence]:
+    """Yield the numbers that no comparison refuses, and with which none can be made."""
+    if isinstance(content, float) and not isfinite(content):
+        yield Offence(".".join(map(str, ("$", *path))), f"{content} is no number", path[0] if path else None)
+    elif isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _not_finite(value, (*path, name))
 
 
 def _entry(error: ValidationError) -> object:

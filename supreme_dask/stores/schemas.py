@@ -18,7 +18,7 @@ from supreme_dask.stores.offences import offences
 MOST_BYTES = 64 * 1024
 _find = partial(extensions.find, "policies")
 
-_COUNT = {"type": "integer", "minimum": 0}
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 100_000}
 _PRICE = {"type": "number", "minimum": 0}
 _AMOUNT = {
     "anyOf": [

@@ -15,6 +15,8 @@ from supreme_dask.errors import DemandError
         {"resources": {"memory": 1}},
         {"resources": {"CPU": 1}},
         {"resources": {"GPU": -1}},
+        {"startup": float("inf")},
+        {"cost": float("nan")},
     ],
     ids=str,
 )

@@ -318,6 +318,11 @@ def test_who_is_had_back_was_not_launched():
         ),
         ({"busy": {"threshold": 1, "action": "add_node"}}, "$.busy: 'busy' names no metric: say metric: cpu, or"),
         ({"high_cpu": {"threshold": "hot", "action": "add_node"}}, "$.high_cpu.threshold: 'hot' is not of type"),
+        ({"high_cpu": {"threshold": float("nan"), "action": "add_node"}}, "$.high_cpu.threshold: nan is no number"),
+        (
+            {"x": {"kind": "schedule", "minimum": {"a": 10**6}}},
+            "$.x.minimum.a: 1000000 is greater than the maximum of",
+        ),
         ({"high_cpu": {"threshold": 80, "action": "explode"}}, "$.high_cpu.action: 'explode' is not one of"),
         ({"high_cpu": {"threshold": 80, "action": "remove_node"}}, "$.high_cpu.action: 'high' says add_node"),
         ({"high_cpu": {"action": "add_node"}}, "$.high_cpu: 'threshold' is a required property"),
