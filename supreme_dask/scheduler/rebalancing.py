@@ -1,8 +1,8 @@
 """Stored results are spread again after workers have joined or left.
 
 Held tasks need none of this: they wait centrally, and go to whoever has room. A result is moved by a copy, and
-dropped where it was once the copy is known to be there. Nothing is moved while no worker comes or goes, nor twice on
-one such occasion.
+dropped where it was once the copy is known to be there, on a worker that stays. Nothing is moved while no worker
+comes or goes, nor twice on one such occasion.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Rebalancing:
         copied, ended = [], []
         for key, (move, begun) in self._under_way.items():
             holders = observe.holders(self._scheduler, key)
-            if move.source not in holders or now - begun > _OVERDUE:
+            stays = observe.is_running(self._scheduler, move.target)
+            if move.source not in holders or not stays or now - begun > _OVERDUE:
                 ended.append(key)
             elif move.target in holders:
                 copied.append((key, move.source))
@@ -95,7 +96,7 @@ class Rebalancing:
 
     def _movable(self, address: str) -> list[Result]:
         found = observe.movable(self._scheduler, address, _MOST)
-        return [one for one in found if one.key not in self._moved]
+        return [one for one in found if one.key not in self._moved and one.key not in self._under_way]
 
     def _places(self) -> dict[str, Place]:
         coming: Counter[str] = Counter()

@@ -57,6 +57,18 @@ async def join(scheduler, count, **options):
     )
 
 
+def hold_up(one):
+    """Let nothing that a worker copies arrive there before the event is set that is returned."""
+    gather, let_in = one.gather_dep, asyncio.Event()
+
+    async def slowly(*told, **more):
+        await let_in.wait()
+        return await gather(*told, **more)
+
+    one.gather_dep = slowly
+    return let_in
+
+
 @supreme(worker(), worker(), worker(), worker())
 async def test_after_two_of_four_were_replaced_all_store_alike(client, scheduler, a, b, c, d):
     futures = client.map(block, range(40))
@@ -69,6 +81,26 @@ async def test_after_two_of_four_were_replaced_all_store_alike(client, scheduler
     assert await client.gather(futures) == [block(number) for number in range(40)]
     assert all(prefix.suspicious == 0 for prefix in scheduler.task_prefixes.values())
     await asyncio.gather(*(one.close() for one in new))
+
+
+@supreme(worker())
+async def test_what_was_copied_to_one_that_leaves_is_not_dropped_where_it_was(client, scheduler, a):
+    futures = client.map(block, range(20))
+    await wait(futures)
+    rebalancing, drains, removable = plugin(scheduler)._rebalancing, plugin(scheduler).drains, []
+    drains.on_removable = removable.append
+    (new,) = await join(scheduler, 1)
+    await until(lambda: rebalancing._under_way)
+    rebalancing._next = float("inf")  # it does not look before the other may go
+    ws = scheduler.workers[new.address]
+    await until(lambda: len(ws.has_what) == len(rebalancing._under_way))
+    drains.drain([ws.name], reason="a test")
+    await until(lambda: removable)
+    rebalancing._next = 0.0
+    await until(lambda: not rebalancing._under_way)
+    assert all(scheduler.workers[a.address] in scheduler.tasks[future.key].who_has for future in futures)
+    await new.close()
+    assert await client.gather(futures) == [block(number) for number in range(20)]
 
 
 @supreme(worker(), worker())
@@ -105,6 +137,24 @@ async def test_what_is_being_read_is_not_moved(client, scheduler, a):
     GO.set()
     assert await client.gather(readers) == [0, 1]
     await new.close()
+
+
+@supreme(worker())
+async def test_what_is_on_its_way_to_one_worker_is_not_sent_to_another_that_joins(client, scheduler, a):
+    futures = client.map(block, range(8))
+    await wait(futures)
+    new = Worker(scheduler.address, nthreads=1, memory_limit="20 GiB")
+    let_in = hold_up(new)
+    await new
+    under_way = plugin(scheduler)._rebalancing._under_way
+    await until(lambda: under_way)
+    first = set(under_way)
+    (other,) = await join(scheduler, 1)
+    await until(lambda: scheduler.workers[other.address].nbytes)
+    assert {under_way[key][0].target for key in first} == {new.address}
+    let_in.set()
+    await until(lambda: calm(scheduler) and not scheduler.replicated_tasks)
+    await asyncio.gather(new.close(), other.close())
 
 
 @supreme(worker(memory=1), worker(memory=1), config={"supreme.demands": {"block": {"memory": "1 MiB"}}})
