@@ -148,9 +148,11 @@ def _event(drain: Drain, facts: Facts) -> Event:
 
 
 def _event_of_busy(drain: Drain, facts: Facts, *, has_notice: bool) -> Event:
+    if drain.state != "finishing":
+        return "busy"
     if facts.now >= drain.deadline and not drain.is_cut:
         return "overdue"
-    return "hurried" if has_notice and drain.state == "finishing" else "busy"
+    return "hurried" if has_notice else "busy"
 
 
 def _event_of_idle(drain: Drain, facts: Facts, *, has_notice: bool) -> Event:

@@ -68,7 +68,8 @@ class Drains:
         Parameters
         ----------
         names
-            Names of workers, as Dask knows them. One that drains already goes on with that.
+            Names of workers, as Dask knows them. One that drains already goes on with that, from now on for a person
+            if it is one who asks, and by his deadline if that is earlier.
         reason
             Why, for humans.
         deadline
@@ -84,9 +85,9 @@ class Drains:
                 refused[name] = "there is no such worker"
             elif held := observe.immovable(self._scheduler, address):
                 refused[name] = held
-            elif address not in self._drains:
+            else:
                 until = float("inf") if deadline is None else monotonic() + deadline
-                self._begin(Drain(address, name, reason, until, origin))
+                self._begin_or_join(Drain(address, name, reason, until, origin))
         return refused
 
     def leave(self, address: str, seconds: float) -> bool:
@@ -153,6 +154,18 @@ class Drains:
         leaving = self._drains[drain.address] = _Leaving(drain, results, frozenset(self._hands.scatters))
         self._step(leaving)
 
+    def _begin_or_join(self, asked: Drain) -> None:
+        """Begin a drain; where a worker drains already, let a person want it who asks for it too."""
+        leaving = self._drains.get(asked.address)
+        if leaving is None:
+            self._begin(asked)
+        elif asked.origin == "person" and leaving.drain.origin != "notice":
+            until = min(asked.deadline, leaving.drain.deadline)
+            leaving.drain = replace(leaving.drain, reason=asked.reason, deadline=until, origin="person")
+            leaving.is_storing, leaving.stored = False, None  # what is there, or on its way there, says otherwise
+            if leaving.drain.state != "asked":
+                self._is_stored(leaving, leaving.drain)
+
     def _step(self, leaving: _Leaving, wanted: str = "") -> None:
         """Do what is to be done now, unless that must be stored first."""
         drain = leaving.drain
@@ -202,7 +215,8 @@ class Drains:
             monotonic(),
             running=running,
             unique=unique,
-            takers=not unique or bool(leaving.results.rooms()),
+            # Until the store has answered, nobody knows whether takers are needed.
+            takers=not unique or leaving.is_storing or bool(leaving.results.rooms()),
             bound=wanted or self._bound(drain),
         )
 

@@ -55,6 +55,12 @@ def test_what_has_ended_stays_ended_and_is_done_once(seen, deadline, origin):
         assert run(seen, ended) == (ended, [None] * len(seen))
 
 
+def test_what_comes_in_between_when_it_is_late_is_cut_as_well():
+    late = Facts(100.0, running=1)
+    _, acts = run([Facts(0.0), Facts(0.0), late, late], drain(deadline=50.0))
+    assert acts == ["cordon", "move", None, "cut"]
+
+
 @given(st.lists(facts, max_size=20), origins)
 def test_every_drain_comes_to_an_end_when_its_worker_is_left_in_peace(seen, origin):
     one, _ = run(seen, drain(origin=origin))

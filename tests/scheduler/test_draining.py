@@ -11,6 +11,7 @@ import pytest
 from distributed import Nanny, wait, worker_client
 from distributed.core import Status
 
+from supreme_dask.scheduler.journal import DrainJournal
 from tests.scheduler.clusters import plugin, supreme, until, worker
 
 DEMANDS = {"supreme.demands": {"work": {"memory": "1 MiB"}}}  # else the first runs alone
@@ -226,6 +227,58 @@ async def test_what_a_person_wants_no_plan_takes_back(client, scheduler, a, b):
     assert drains.cancel(names(scheduler, a), "a person", origin="person") == names(scheduler, a)
     GO.set()
     await held
+
+
+class SlowJournal(DrainJournal):
+    """Of a store that keeps the last step waiting."""
+
+    def __init__(self):
+        super().__init__("memory", "blue")
+        self.origins, self.last = [], []
+
+    async def start(self, scheduler):
+        pass
+
+    def keep(self, step, then):
+        self.origins.append(step.origin)
+        if step.state == "leaving":
+            self.last.append(then)
+        else:
+            then()
+
+    def forget(self, name):
+        pass
+
+
+@sized(worker(2), worker(2))
+async def test_what_a_plan_lets_go_is_a_persons_from_when_he_asks_for_it(client, scheduler, a, b):
+    journal = SlowJournal()
+    await scheduler.register_scheduler_plugin(journal, idempotent=True)
+    again = client.submit(work, "again", held=True, retries=1, workers=[a.address], allow_other_workers=True)
+    await placed(scheduler, a)
+    drain(scheduler, a)
+    await until(lambda: list(states(scheduler).values()) == ["finishing"])
+    drain(scheduler, a, origin="person", deadline=0.1)
+    assert journal.origins == ["plan", "person"]
+    drain(scheduler, a)
+    assert plugin(scheduler).drains.cancel(names(scheduler, a), "demand returned") == []
+    await until(lambda: journal.last)
+    journal.last.pop()()
+    await until(lambda: a.address not in scheduler.workers)
+    GO.set()
+    assert await again == "again"
+
+
+@sized(worker(2))
+async def test_the_last_worker_leaves_however_long_the_store_takes(client, scheduler, a):
+    journal = SlowJournal()
+    await scheduler.register_scheduler_plugin(journal, idempotent=True)
+    drain(scheduler, a)
+    await until(lambda: journal.last)
+    for _ in range(3):
+        plugin(scheduler).drains.tick()
+    journal.last.pop()()
+    await until(lambda: not scheduler.workers)
 
 
 # ---------------------------------------------------------------------------------------- notice
