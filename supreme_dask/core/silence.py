@@ -42,7 +42,7 @@ class Answers:
     worker, nanny : str
         What they answered.
     busy : bool
-        Whether the worker was given tasks that it has not ended.
+        Whether the worker was given tasks that it has not ended, cancelled ones too.
     """
 
     worker: Worker

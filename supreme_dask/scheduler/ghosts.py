@@ -56,6 +56,10 @@ class Ghosts:
         """Return the worker on which the ghost of a task runs."""
         return self._homes.get(key)
 
+    def any_on(self, address: str) -> bool:
+        """Tell whether the thread of a cancelled task still runs on a worker."""
+        return any(one == address for one, _ in self._asked)
+
     def resume(self, key: Key) -> None:
         """Let a ghost be an ordinary task again: it is wanted after all, and its worker goes on with it."""
         address = self._homes.pop(key)

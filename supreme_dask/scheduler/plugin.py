@@ -85,7 +85,7 @@ class SupremePlugin(SchedulerPlugin):
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
         self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
-        self._silence = SilenceWatch(scheduler, self._hands, config.seconds("silence") or None)
+        self._silence = SilenceWatch(scheduler, self._hands, self._ghosts, config.seconds("silence") or None)
         self._placing = Placing(scheduler, self.admission, self._demands, self._ghosts, self._hands)
         self._placing.guard = partial(guarded, self)
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)

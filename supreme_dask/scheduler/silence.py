@@ -17,6 +17,7 @@ from supreme_dask.core.silence import Answers, Loss, Silence, judge
 from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import Hands
 from supreme_dask.scheduler.asking import end_process, greet, inquire
+from supreme_dask.scheduler.ghosts import Ghosts
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,17 @@ class SilenceWatch:
 
     Parameters
     ----------
+    ghosts
+        What was cancelled and computes still, which may silence its worker as well.
     patience
         Seconds of silence after which a worker is asked. It has half as many to answer, and as many again to be
         heard of. None to leave all that to Dask.
     """
 
-    def __init__(self, scheduler: Scheduler, hands: Hands, patience: float | None) -> None:
+    def __init__(self, scheduler: Scheduler, hands: Hands, ghosts: Ghosts, patience: float | None) -> None:
         self._scheduler = scheduler
         self._hands = hands
+        self._ghosts = ghosts
         self._connection = {"connection_args": scheduler.connection_args}
         # Who has told Dask to wait for every worker for ever means it.
         self._patience = patience if scheduler.worker_ttl else None
@@ -87,7 +91,8 @@ class SilenceWatch:
             worker, word = await asyncio.gather(
                 greet(address, patience, **self._connection), inquire(nanny, address, patience, **self._connection)
             )
-        return Answers(worker, word, bool(observe.processing(self._scheduler, address)))
+        busy = bool(observe.processing(self._scheduler, address)) or self._ghosts.any_on(address)
+        return Answers(worker, word, busy)
 
     def _note(self, address: str, loss: Loss) -> None:
         sentence = reasons.lost(address, loss)

@@ -1,5 +1,7 @@
 """A cancelled task whose thread still runs keeps what it holds: Python cannot stop a thread."""
 
+import asyncio
+
 import pytest
 from distributed import Event
 
@@ -147,4 +149,27 @@ async def test_ghosts_of_a_lost_worker_are_forgotten(c, s, a):
     await until(lambda: reserved(s) == 1)
     await s.remove_worker(a.address, stimulus_id="test")
     assert reserved(s) == 0
+    await event.set()
+
+
+@supreme(worker(2, MEM=1), config={"supreme.silence": "1s"})
+async def test_a_worker_that_a_cancelled_task_silences_is_left_alone(c, s, a):
+    """As if its thread held Python's lock: no heartbeat, no answer."""
+    event = Event()
+    cancelled, _ = await start(c, s, event, "cancelled", resources={"MEM": 1})
+    await running(a, "cancelled")
+    await cancelled.cancel()
+    await until(lambda: plugin(s).admission.ledger.ghosts)
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def identity(**_):
+        asked.set()
+        await never.wait()
+
+    a.handlers["identity"] = identity
+    a.periodic_callbacks["heartbeat"].stop()
+    a.periodic_callbacks["keep-alive"].stop()
+    await asyncio.wait_for(asked.wait(), 10)
+    await until(lambda: not plugin(s)._silence._asked)
+    assert a.address in s.workers
     await event.set()
