@@ -141,6 +141,13 @@ def test_notice_long_enough_to_end_what_runs_loses_nothing():
     assert noticed.reruns == 0
 
 
+def test_one_that_was_given_notice_is_replaced_while_it_ends_what_it_runs():
+    spot = group(startup=60.0, interruptions=1.0)
+    outcome = simulate(many(4, duration=1000.0), [spot], conditions=dataclasses.replace(PLAIN, notice=900.0))
+    assert outcome.interruptions > 0
+    assert outcome.makespan <= 4000.0  # nobody waits for the other to start
+
+
 def test_what_can_never_run_ends_the_simulation_and_is_reported():
     outcome = simulate([job("a"), job("b", declared=64 * GiB)], [group()], default(), PLAIN)
     assert outcome.unmet == ("b",)

@@ -25,7 +25,7 @@ class Lives:
     failures, interruptions, launched, removed : int
         As in `Outcome`.
     on_change, on_idle : callable
-        Called when a worker has joined or is gone, and when one has nothing to do any more.
+        Called when a worker has joined, is given notice or is gone, and when one has nothing to do any more.
     """
 
     def __init__(
@@ -162,6 +162,8 @@ class Lives:
             return
         self._agenda.at(self._agenda.now + self._conditions.notice, self._taken, machine)
         self.let_go(machine, "it is taken away", "notice")
+        if not machine.is_gone:
+            self.on_change()
 
     def _taken(self, machine: Machine) -> None:
         if not machine.is_gone:
