@@ -95,17 +95,16 @@ class Drains:
 
         Return whether it is to wait for that: not if it is unknown here, or has nothing left to hand over.
         """
-        known = self._drains.get(address)
-        if address not in self._scheduler.workers or (known is not None and known.drain.state == "leaving"):
+        leaving = self._drains.get(address)
+        if address not in self._scheduler.workers or (leaving is not None and leaving.drain.state == "leaving"):
             return False
         until = monotonic() + (1 - _RESERVE) * seconds
         name = str(self._scheduler.workers[address].name)
-        leaving = self._drains.get(address)
+        asked = Drain(address, name, reasons.noticed(seconds), until, "notice")
         if leaving is None:
-            self._begin(Drain(address, name, reasons.noticed(seconds), until, "notice"))
+            self._begin(asked)
         else:
-            until = min(until, leaving.drain.deadline)
-            leaving.drain = replace(leaving.drain, reason=reasons.noticed(seconds), deadline=until, origin="notice")
+            leaving.join(asked)
             leaving.is_storing = False  # it does not wait for that any more
         return True
 
@@ -160,8 +159,7 @@ class Drains:
         if leaving is None:
             self._begin(asked)
         elif asked.origin == "person" and leaving.drain.origin != "notice":
-            until = min(asked.deadline, leaving.drain.deadline)
-            leaving.drain = replace(leaving.drain, reason=asked.reason, deadline=until, origin="person")
+            leaving.join(asked)
             leaving.is_storing, leaving.stored = False, None  # what is there, or on its way there, says otherwise
             if leaving.drain.state != "asked":
                 self._is_stored(leaving, leaving.drain)
@@ -323,6 +321,11 @@ class _Leaving:
         self.scatters = scatters
         self.stored: tuple[State, bool] | None = None
         self.is_storing = False
+
+    def join(self, asked: Drain) -> None:
+        """Go on for somebody else who asks for the same, by his deadline if that is earlier."""
+        until = min(asked.deadline, self.drain.deadline)
+        self.drain = replace(self.drain, reason=asked.reason, deadline=until, origin=asked.origin)
 
     def unmoved(self, scatters: set[object]) -> int:
         """Return how many results only it holds, at least, or how many are on their way there."""
