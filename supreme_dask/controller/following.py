@@ -21,7 +21,6 @@ from supreme_dask.stores.registry import Node, Registration, Registry
 
 log = logging.getLogger(__name__)
 
-_GROUPS = "groups/default"
 _RETRY = 1.0  # s
 
 
@@ -109,7 +108,7 @@ class Following:
 
     async def _read_groups(self, store: Store) -> None:
         with suppress(NotPublishedError):
-            self._take(Published(_GROUPS, await Documents(store, self._system).newest(_GROUPS)))
+            self._take(Published(schemas.GROUPS, await Documents(store, self._system).newest(schemas.GROUPS)))
 
     async def _follow_groups(self, store: Store) -> None:
         async with aclosing(Documents(store, self._system).follow()) as documents:
@@ -117,7 +116,7 @@ class Following:
                 self._take(published)
 
     def _take(self, published: Published) -> None:
-        if published.document == _GROUPS and not self._fixed:
+        if published.document == schemas.GROUPS and not self._fixed:
             groups = schemas.groups(published.revision.content or {})
             self._controller.groups = {group.name: group for group in groups}
 

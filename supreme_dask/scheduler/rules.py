@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 Content = Mapping[str, Any]
 
-_POLICY, _GROUPS = "policy/default", "groups/default"
 _MOST_NAMES = 10_000
 
 
@@ -97,15 +96,15 @@ class Rules:
 
     def take_document(self, document: str, content: Content | None, last: Plan | None = None) -> None:
         """Take a revision of a document of the store; None if it was removed."""
-        if document in (_POLICY, _GROUPS):
+        if document in (schemas.POLICY, schemas.GROUPS):
             self._documents[document] = content
             self._take(document, content, last)
             self._say_unknown()
 
     def _take(self, document: str, content: Content | None, last: Plan | None = None) -> None:
-        if document == _POLICY and "policy" not in self._fixed:
+        if document == schemas.POLICY and "policy" not in self._fixed:
             self.take_policy(content or DEFAULT_POLICY, document, last)
-        elif document == _GROUPS and "groups" not in self._fixed:
+        elif document == schemas.GROUPS and "groups" not in self._fixed:
             self.take_groups(content or {}, document)
 
     def take_policy(self, content: Content, source: str, last: Plan | None = None) -> None:

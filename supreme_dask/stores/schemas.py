@@ -15,6 +15,8 @@ from supreme_dask.core.revisions import Content, encode
 from supreme_dask.errors import DemandError, DocumentError, LimitError, PolicyError
 from supreme_dask.stores.offences import offences
 
+POLICY, GROUPS = "policy/default", "groups/default"
+"""The documents by which a system is scaled."""
 MOST_BYTES = 64 * 1024
 _find = partial(extensions.find, "policies")
 
