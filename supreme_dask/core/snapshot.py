@@ -243,9 +243,8 @@ class _Amounts:
     """Names what is along the axes of a ledger. Workers are much alike: of equal amounts there is one object."""
 
     def __init__(self, ledger: Ledger) -> None:
-        axes = {name: axis for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)}
-        self._axes = axes
-        self._pick = itemgetter(*axes.values())  # at least the three that are measured: it returns tuples
+        self._axes = {name: axis for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)}
+        self._pick = itemgetter(*self._axes.values())  # at least the three that are measured: it returns tuples
         self._known: dict[tuple[int, ...], Resources] = {}
 
     def of(self, along: Sequence[int]) -> Resources:

@@ -36,9 +36,7 @@ log = logging.getLogger(__name__)
 
 _PAUSE = 0.05  # s between two decisions, at least
 _SHARE = 7  # times as long as decisions take is rested: an eighth of the scheduler's time
-_CREDIT = (
-    1.0  # s of rest that may be owed when the next decision is made: a burst waits for no rest of the one before
-)
+_CREDIT = 1.0  # s of rest that may be owed when the next decision is made: a burst does not wait for it
 _LAZY = 0.25  # s for what becomes ready one by one; a graph is decided on at once
 _BOUND = 30.0  # s for which a worker that could not leave is not asked again
 _SILENCE = 30  # intervals without a question, after which somebody asks no more
