@@ -63,6 +63,11 @@ def pause() -> float | None:
     return None if get("memory.pause") is None else fraction("memory.pause")
 
 
+def wall() -> float | None:
+    """Return the part of its memory limit beyond which no task of a worker may take more; None for no such wall."""
+    return None if get("memory.wall") is None else fraction("memory.wall")
+
+
 def terminate() -> float:
     """Return the part of its memory limit at which Dask's nannies end a worker; 0 if they never do."""
     return float(dask.config.get("distributed.worker.memory.terminate", default=0.95) or 0)

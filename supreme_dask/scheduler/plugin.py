@@ -179,6 +179,8 @@ class SupremePlugin(SchedulerPlugin):
             "supreme-strain": self._strain,
             "supreme-relax": self._relax,
             "supreme-overgrown": self._overgrown,
+            "supreme-stopped": _noted,
+            "supreme-grown": _noted,
         }
 
     def _answers(self) -> dict[str, Callable[..., Any]]:
@@ -408,6 +410,10 @@ class SupremePlugin(SchedulerPlugin):
 
 def _never(_: TaskState) -> bool:
     return False
+
+
+def _noted(**_: Any) -> None:
+    """Take in what a worker says of a task that it stopped, or that grows: placement does not depend on it yet."""
 
 
 def _no_more(**_: Any) -> None:

@@ -8,6 +8,7 @@ command handles SIGTERM, what it does is put off.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -16,20 +17,33 @@ from types import FunctionType
 from typing import Any
 
 import distributed.worker
+import psutil
+from dask.typing import Key
+from distributed.core import Status
 from distributed.exceptions import Reschedule
+from distributed.nanny import Nanny
 from distributed.worker import Worker
 from distributed.worker_state_machine import TaskState
 
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
+from supreme_dask.core.wall import Account, Levels
 from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
+from supreme_dask.worker.process import can_be_limited, data_files, is_limited
+from supreme_dask.worker.wall import Stop, Wall
+
+log = logging.getLogger(__name__)
+
+walls: list[Wall] = []
+"""Of this process: at most one."""
 
 # Private names, so they are looked up when the meter is installed, not when this module is imported.
 _RUN = "_run_task_simple"
 _SIGNALS = "distributed._signals"
 _THREAD_STATE = "thread_state"
 _ARGUMENTS = ("task", "data", "time_delay")
+_WALLED = 0.985  # part of its limit at which a nanny ends a worker with a wall: what is left to it in an emergency
 _NOISE = 1 << 20  # bytes that a worker may store or drop beside a task that counts as having run alone
 
 
@@ -52,8 +66,13 @@ def install_meter() -> Children:
             return stock(task, data, time_delay)
         before = _stored(worker)
         children.begin()
+        call, ran = partial(stock, task, data, time_delay), None
         try:
-            message, measured = meter.run(state.prefix, partial(stock, task, data, time_delay))
+            if walls:
+                ran, measured = meter.run(state.prefix, partial(walls[0].run, state, call))
+                message = ran.message
+            else:
+                message, measured = meter.run(state.prefix, call)
         finally:
             peak, ended = children.end()
         if ended and message["op"] == "task-erred":
@@ -62,12 +81,85 @@ def install_meter() -> Children:
                 worker.batched_send, {"op": "supreme-overgrown", "key": state.key, "process": ended}
             )
             message["actual_exception"] = Reschedule()
+        elif ran is not None and ran.stop is not None:
+            _hand_back(worker, state.key, ran.stop, measured)
+            message["actual_exception"] = Reschedule()
         if measured is not None:
-            state.metadata[MEASURED_KEY] = corrected(measured, _stored(worker) - before, peak)
+            own = measured if ran is None else attributed(measured, ran.account)
+            state.metadata[MEASURED_KEY] = corrected(own, _stored(worker) - before, peak)
         return message
 
     setattr(distributed.worker, _RUN, run)
     return children
+
+
+def _hand_back(worker: Worker, key: Key, stop: Stop, measured: Measured | None) -> None:
+    """Tell the scheduler why a task did not get its memory, before it hears that the task is to run again."""
+    held, asked, free = stop
+    if measured is not None and measured[1] is not None and measured[2]:
+        held = max(held, measured[1])
+    told = {"op": "supreme-stopped", "key": key, "held": held, "asked": asked, "free": free}
+    worker.loop.add_callback(worker.batched_send, told)
+
+
+def put_up_wall(worker: Worker, fraction: float | None) -> bool | None:
+    """Limit the memory of this process, if it is the worker's own; return whether it is limited.
+
+    None: it needs no limit, since nobody would end it, or can have none, since others use it too.
+    """
+    limit = worker.memory_manager.memory_limit
+    if not limit:
+        return None
+    if not is_alone(worker):
+        if walls:
+            log.warning("Another worker runs in the process of %s: its memory is limited no more", worker.address)
+            walls.pop().take_down()
+        return False if worker.nanny else None
+    if fraction is None or not can_be_limited():
+        return False if worker.nanny else None
+    if not walls:
+        walls.append(Wall(Levels.of(limit, fraction)))
+    return True
+
+
+def spare_walled(nanny: Nanny) -> None:
+    """Let a nanny end its worker later where that has a wall, and not for files that it only reads.
+
+    Raises
+    ------
+    IncompatibleDaskError
+        If this distributed looks after its workers in another way.
+    """
+    manager = nanny.memory_manager
+    watch = nanny.periodic_callbacks.get("memory_monitor")
+    if manager is None or watch is None or not manager.memory_limit:
+        return  # it never ends its worker
+    compatibility.check(type(manager), {"memory_monitor": ("self", "nanny")})
+    first, limit = manager.memory_terminate_fraction or 1.0, manager.memory_limit
+    later = max(first, _WALLED)
+
+    def look() -> None:
+        process = nanny.pid
+        walled = process is not None and is_limited(process)
+        manager.memory_terminate_fraction = later if walled else first
+        if process is None or not walled or not _is_spared(process, limit * later):
+            manager.memory_monitor(nanny)
+
+    watch.callback = look
+
+
+def _is_spared(process: int, most: float) -> bool:
+    """Tell whether a process takes no more than this without the files that it only reads."""
+    files = data_files(process)
+    return files > 0 and psutil.Process(process).memory_info().rss - files <= most
+
+
+def is_alone(worker: Worker) -> bool:
+    """Tell whether a process is for this worker only: that of a nanny, or of Dask's command."""
+    others = [
+        one for one in Worker._instances if one is not worker and one.status not in (Status.closed, Status.failed)
+    ]
+    return not others and (bool(worker.nanny) or _is_of_dask(signal.getsignal(signal.SIGTERM)))
 
 
 def pause_late(worker: Worker, fraction: float) -> None:
@@ -99,7 +191,17 @@ def put_off_termination(begin: Callable[[Callable[[], None]], None]) -> bool:
 
 
 def _is_of_dask(handler: Any) -> bool:
-    return isinstance(handler, FunctionType) and handler.__module__ == _SIGNALS
+    return isinstance(handler, FunctionType) and handler.__module__ in (_SIGNALS, __name__)
+
+
+def attributed(measured: Measured, account: Account) -> Measured:
+    """Return what a task took that others overlapped: exactly, if all of it could be told from theirs."""
+    cpu, memory, exact, after = measured
+    if exact or memory is None:
+        return measured
+    if account.exact:
+        return cpu, account.peak, True, after
+    return cpu, min(memory, account.bound), False, after
 
 
 def corrected(measured: Measured, gained: int, children: int = 0) -> Measured:

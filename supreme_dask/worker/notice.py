@@ -16,7 +16,8 @@ from distributed import Nanny, Worker
 from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
 from supreme_dask import config
-from supreme_dask.worker.act import put_off_termination
+from supreme_dask.errors import IncompatibleDaskError
+from supreme_dask.worker.act import put_off_termination, spare_walled
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,11 @@ class NannyNotice(NannyPlugin):
     idempotent = True
 
     def setup(self, nanny: Nanny) -> None:
-        """Begin to listen."""
+        """Begin to listen, and end its worker later if that guards its memory itself."""
+        try:
+            spare_walled(nanny)
+        except IncompatibleDaskError as error:
+            log.warning("This nanny ends its worker as early as ever: %s", error)
         listen(nanny)
 
 

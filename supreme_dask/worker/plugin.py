@@ -16,7 +16,7 @@ from tornado.ioloop import PeriodicCallback
 from supreme_dask import config
 from supreme_dask.core.relief import Pressure
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.worker.act import install_meter, pause_late
+from supreme_dask.worker.act import install_meter, pause_late, put_up_wall, walls
 from supreme_dask.worker.children import Children
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ class MeterPlugin(WorkerPlugin):
         self._watch = PeriodicCallback(self._look, _LOOK)
         self._watch.start()
         worker.stream_handlers["supreme-audit"] = self._audit
-        worker.batched_send({"op": "supreme-hello"})
+        wall = put_up_wall(worker, config.wall() if self._children is not None else None)
+        worker.batched_send({"op": "supreme-hello", "wall": wall})
 
     def teardown(self, worker: Worker) -> None:  # noqa: ARG002  Dask gives it by name
         """Look no more."""
@@ -57,12 +58,14 @@ class MeterPlugin(WorkerPlugin):
 
     def _look(self) -> None:
         """Tell the scheduler of memory that fills, and of memory that was given back."""
-        process = self._worker.monitor.get_process_memory()
+        process = walls[0].used() if walls else self._worker.monitor.get_process_memory()
         if self._children is not None and (held := self._children.look()):
             process += held
             if process > self._most > 0:
                 log.warning("Processes that a task started are ended: with them this worker exceeds its memory")
                 self._children.end_largest()
+        for key, held in walls[0].grown() if walls else ():
+            self._worker.batched_send({"op": "supreme-grown", "key": key, "held": held})
         match self._pressure.look(process):
             case True:
                 self._worker.batched_send({"op": "supreme-strain", "process": process})

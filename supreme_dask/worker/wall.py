@@ -1,0 +1,249 @@
+"""The wall of a worker: its tasks cannot take more memory than it has, and so nobody has to end it.
+
+A thread looks at the memory of the process, keeps the limit of what may be mapped where `core.wall` says, gives what
+was mapped to the tasks that did something meanwhile, and raises ``MemoryError`` in the thread of one that has to stop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from distributed.core import error_message
+from distributed.worker_state_machine import TaskState
+
+from supreme_dask.core.keys import Key
+from supreme_dask.core.resources import MEMORY, format_amount
+from supreme_dask.core.wall import TELLING, Account, Accounts, Footprint, Levels, Rise, pause
+from supreme_dask.worker.hits import asked, hit, let_go
+from supreme_dask.worker.process import DataLimit, Reader, trim
+
+RESERVED = "supreme-reserved"
+"""Annotation of a task: the bytes that are set aside for it, and whether nothing larger is left to try it on."""
+
+_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_CPU = 1e-4  # seconds; less cannot fill what is worth asking about
+_FRESH = 0.005  # seconds; what was seen so lately is not looked at again for a short task
+_MOMENT = 0.05  # seconds; by then the kernel has what an ended task held, and Dask's profiler has let its frames go
+_LONG_RUNNING = "long-running"
+
+
+class Stop(NamedTuple):
+    """Why a task is handed back: the bytes that it had, that it asked for, and that are free without it."""
+
+    held: int
+    asked: int
+    free: int
+
+
+class Ran(NamedTuple):
+    """How a task ended, what it took, and if it is handed back, why."""
+
+    message: dict[str, Any]
+    account: Account
+    stop: Stop | None
+
+
+class Wall:
+    """Guards the memory of this process from the tasks that run in it.
+
+    Parameters
+    ----------
+    levels
+        How far it may go.
+    """
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels = levels
+        self._lock = threading.Lock()
+        self._accounts = Accounts()
+        self._states: dict[int, TaskState] = {}
+        self._seen: dict[int, tuple[int, int, float]] = {}  # frame, instruction and processor time, by thread
+        self._reader, self._limit = Reader(), DataLimit()
+        self._is_up = True
+        self._memory = self._reader.read()
+        self._looked = time.monotonic()
+        self._footprint, self._rise = Footprint(self._memory.mapped, self._memory.held), Rise(levels)
+        self._look()
+        threading.Thread(target=self._watch, daemon=True, name="supreme-wall").start()
+
+    def take_down(self) -> None:
+        """Limit this process no more."""
+        with self._lock:
+            self._is_up = False
+            self._limit.lift()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it stands."""
+        return self._is_up
+
+    def grown(self) -> list[tuple[Key, int]]:
+        """Return the running tasks that hold more than was told, with the bytes; they are told with that."""
+        with self._lock:
+            return self._accounts.grown()
+
+    def run(self, state: TaskState, call: Callable[[], dict[str, Any]]) -> Ran:
+        """Run a task in this thread; if it did not get its memory, free what it holds and say so."""
+        thread, account, stop = threading.get_ident(), _account(state), None
+        self._begin(thread, state, account)
+        try:
+            message = self._attempt(thread, call)
+            if message["op"] == "task-erred":
+                stop = self._judge(account, message)
+        finally:
+            self._end(thread)
+        return Ran(message, account, stop)
+
+    def _begin(self, thread: int, state: TaskState, account: Account) -> None:
+        with self._lock:
+            self._look_if_due()
+            self._accounts.begin(thread, account)
+            self._states[thread] = state
+
+    def _attempt(self, thread: int, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the message of a task, whenever it is told to stop."""
+        message: dict[str, Any] | None = None
+        while True:
+            try:
+                message = message or call()
+                self._forbid_stops(thread)
+            except MemoryError as error:
+                # The stop came late. If there is a result, it is not lost.
+                message = message or _message(thread, error)
+            else:
+                return message
+
+    def _forbid_stops(self, thread: int) -> None:
+        with self._lock:
+            self._states.pop(thread, None)
+            if self._accounts[thread].stops:
+                _raise_in(ctypes.c_ulong(thread), None)  # one that is still to come is called off
+
+    def _end(self, thread: int) -> None:
+        with self._lock:
+            self._states.pop(thread, None)
+            self._look_if_due(ending=thread, fresh=0.0 if self._accounts[thread].most > TELLING else _FRESH)
+            self._accounts.end(thread)
+            self._seen.pop(thread, None)
+
+    def _judge(self, account: Account, message: dict[str, Any]) -> Stop | None:
+        """Return why a task that failed is handed back; None if its error is its own."""
+        failed: BaseException = message["actual_exception"]
+        found = hit(failed)
+        if found is None and not account.stops:
+            return None
+        size = asked(found) if found is not None else 0
+        with self._lock:
+            kept = self._accounts.is_kept(account, size, self.levels.limit)
+        if kept:
+            if account.stops and found is failed:
+                _explain(message, failed, account, self.levels.limit)
+            return None
+        del found
+        return Stop(account.surely, size, self._freed(account, message))
+
+    def _freed(self, account: Account, message: dict[str, Any]) -> int:
+        """Free what a task holds; return the bytes that are free then."""
+        before = self.used()
+        let_go(message)
+        trim()
+        if account.alone:
+            time.sleep(_MOMENT)  # what was in its way is about to be freed, or it is too large
+        if before - (used := self.used()) < account.surely // 2:
+            gc.collect()  # what its own objects make circles of
+            trim()
+            used = self.used()
+        return max(self.levels.stop - used, 0)
+
+    def used(self) -> int:
+        """Return the bytes that this process uses now, without the files that it only reads."""
+        with self._lock:
+            self._sample()
+            return self._memory.used
+
+    def _watch(self) -> None:
+        wait = 0.0
+        while self._is_up:
+            time.sleep(wait)
+            with suppress(MemoryError), self._lock:
+                wait = self._look()
+
+    def _look(self) -> float:
+        """Move the limit, and stop a task when it is time to; return the seconds until the next look."""
+        if not self._is_up:
+            return 0.0
+        change = self._sample()
+        used, running = self._memory.used, len(self._accounts)
+        if self._rise.look(used):
+            self._stop_one()
+        return pause(self.levels.stop - used, running=running, still=not change)
+
+    def _look_if_due(self, ending: int | None = None, fresh: float = _FRESH) -> None:
+        """Give what was taken so far to those that ran so far."""
+        if time.monotonic() - self._looked > fresh:
+            self._sample(ending)
+
+    def _sample(self, ending: int | None = None) -> int:
+        """Give what was taken or freed since the last look to the threads that did something meanwhile; return it."""
+        now = self._memory = self._reader.read()
+        self._looked = time.monotonic()
+        change = self._footprint.look(now.mapped, now.held, self._looked, idle=not self._accounts)
+        if change and self._accounts:
+            active = self._active()
+            self._accounts.change(change, [ending] if ending is not None and change < 0 else active)
+        if self._is_up:
+            self._limit.set(self.levels.mappable(now.mapped, now.used, self._footprint.pending))
+        return change
+
+    def _active(self) -> list[int]:
+        frames, found = sys._current_frames(), []
+        for thread in self._accounts:
+            frame = frames.get(thread)
+            at = id(frame), frame.f_lasti if frame is not None else 0, _processor_time(thread)
+            before, self._seen[thread] = self._seen.get(thread), at
+            if before is None or at[:2] != before[:2] or at[2] - before[2] > _CPU:
+                found.append(thread)
+        return found
+
+    def _stop_one(self) -> None:
+        states = self._states
+        unable = [one for one in self._accounts if one not in states or states[one].state == _LONG_RUNNING]
+        thread = self._accounts.victim(unable)
+        if thread is not None:
+            self._accounts[thread].stops += 1
+            _raise_in(ctypes.c_ulong(thread), ctypes.py_object(MemoryError))
+
+
+def _account(state: TaskState) -> Account:
+    told = (state.annotations or {}).get(RESERVED)
+    reserved, last = told if told is not None else (None, False)
+    return Account(state.key, time.monotonic(), reserved, bool(last))
+
+
+def _processor_time(thread: int) -> float:
+    return time.clock_gettime(time.pthread_getcpuclockid(thread))
+
+
+def _message(thread: int, error: BaseException) -> dict[str, Any]:
+    """Return what Dask would have sent of an error that it did not see."""
+    now = time.time()
+    told = {"op": "task-erred", "actual_exception": error, "thread": thread, "start": now, "stop": now}
+    return {**error_message(error), **told}
+
+
+def _explain(message: dict[str, Any], error: BaseException, account: Account, limit: int) -> None:
+    """Say why a task was stopped, in the error that its user sees: it came out of nothing."""
+    if not error.args:
+        held, most = format_amount(MEMORY, account.surely), format_amount(MEMORY, limit)
+        error.args = (
+            f"{account.key!r} was stopped when it held {held} and the {most} of its worker were full. No worker has"
+            " more for it: give it a larger worker, or less to do at once",
+        )
+        message.update({name: value for name, value in error_message(error).items() if name.startswith("exception")})
