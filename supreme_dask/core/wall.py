@@ -75,8 +75,8 @@ class Footprint:
     """What a process has taken: what it holds, and what it has mapped lately and is about to fill.
 
     Other memory is mapped and not held for good: stacks of threads, what allocators reserve, and what they keep of
-    what was freed. Only time tells that from a large array that will be filled: what is mapped while tasks run counts as
-    theirs until it is filled or unmapped, they have ended, or some seconds have passed.
+    what was freed. Only time tells that from a large array that will be filled: what is mapped while tasks run counts
+    as theirs until it is filled or unmapped, they have ended, or some seconds have passed.
     """
 
     def __init__(self, mapped: int, held: int) -> None:

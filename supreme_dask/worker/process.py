@@ -96,7 +96,7 @@ class DataLimit:
 def is_limited(process: int) -> bool:
     """Tell whether a process has a limit of what it may map below the highest that it could have."""
     soft, hard = _limits(process)
-    return soft != resource.RLIM_INFINITY and soft != hard
+    return soft not in (resource.RLIM_INFINITY, hard)
 
 
 def unlimit(process: int) -> None:

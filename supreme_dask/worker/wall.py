@@ -1,7 +1,7 @@
 """The wall of a worker: its tasks cannot take more memory than it has, and so nobody has to end it.
 
 A thread looks at the memory of the process, keeps the limit of what may be mapped where `core.wall` says, gives what
-was mapped to the tasks that did something meanwhile, and raises ``MemoryError`` in the thread of one that has to stop.
+was taken to the tasks that did something meanwhile, and raises ``MemoryError`` in the thread of one that must stop.
 """
 
 from __future__ import annotations

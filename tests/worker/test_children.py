@@ -43,7 +43,7 @@ def watch(children, end):
     children.begin()
     with subprocess.Popen([sys.executable, "-c", HOLD.format(64, 60)]) as process:
         deadline = time.monotonic() + 30
-        while psutil.Process(process.pid).memory_info().rss < 64 * MiB:
+        while psutil.Process(process.pid).memory_full_info().pss < 64 * MiB:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         children.look()
