@@ -243,7 +243,7 @@ def _explain(message: dict[str, Any], error: BaseException, account: Account, li
     if not error.args:
         held, most = format_amount(MEMORY, account.surely), format_amount(MEMORY, limit)
         error.args = (
-            f"{account.key!r} was stopped when it held {held} and the {most} of its worker were full. No worker has"
-            " more for it: give it a larger worker, or less to do at once",
+            f"{account.key!r} was stopped when it held {held} and the {most} of its worker were full: give it"
+            " a larger worker, or less to do at once",
         )
         message.update({name: value for name, value in error_message(error).items() if name.startswith("exception")})

@@ -1,9 +1,10 @@
-"""Workers that are killed for their memory: real processes, real nannies."""
+"""Workers that are killed for their memory, because they have no wall: real processes, real nannies."""
 
 import os
 import signal
 import time
 
+import dask
 import pytest
 from distributed import Client
 
@@ -18,7 +19,11 @@ def client():
         WorkerGroup("small", cpu=2, memory="448 MiB", count=2),
         WorkerGroup("large", cpu=2, memory="896 MiB", count=1),
     ]
-    with SupremeCluster(groups, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        dask.config.set({"supreme.memory.wall": None}),
+        SupremeCluster(groups, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
         yield client
 
 
