@@ -17,6 +17,8 @@ TELLING = 256 << 10
 """Bytes by which a process must have changed for anybody to ask whose they are; allocators breathe below that."""
 _LAST = 0.98
 """Part of its limit that a process should never pass, in small steps either. A nanny ends one that passes 0.985."""
+_END, _LOOKS = 0.985, 5
+"""Part of its limit at which a nanny ends a worker with a wall, if it is above in so many looks, ten each second."""
 _MARGIN = 32 << 20
 """Bytes that a process may map between two looks, though it is beyond the wall: messages, inputs, spilling."""
 _EMERGENCY = 2 << 20
@@ -54,6 +56,11 @@ class Levels:
     def of(cls, limit: int, fraction: float) -> Self:
         """Return the levels of a worker whose wall is at a fraction of its limit."""
         return cls(limit, int(limit * fraction), int(limit * max(fraction, _LAST)))
+
+    @property
+    def near(self) -> int:
+        """Bytes from which on allocators are asked for what they keep, before anybody is stopped for it."""
+        return 2 * self.stop - self.last - _MARGIN
 
     def mappable(self, mapped: int, used: int, pending: int) -> int:
         """Return how many bytes the process may have mapped from now on, at least a margin more than it has.
@@ -125,7 +132,7 @@ class Rise:
 
     def __init__(self, levels: Levels) -> None:
         self._stop = levels.stop
-        self._step = max((levels.last - levels.stop) // 2, 4 << 20)
+        self._step = max((levels.last - levels.stop) // 4, 4 << 20)
         self._next = levels.stop
 
     def look(self, used: int) -> bool:
@@ -138,6 +145,24 @@ class Rise:
             return True
         self._next = min(self._next, used + self._step)
         return False
+
+
+class Patience:
+    """When a nanny ends a worker that guards itself: above its limit at once, near it if it stays there.
+
+    A task that was stopped needs a moment to free what it held.
+    """
+
+    end = _END
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._looks = 0
+
+    def is_over(self, used: int) -> bool:
+        """Return whether to end it, with so many bytes used at one more look."""
+        self._looks = self._looks + 1 if used > _END * self._limit else 0
+        return used > self._limit or self._looks >= _LOOKS
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from distributed.worker_state_machine import TaskState
 
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
-from supreme_dask.core.wall import Account, Levels
+from supreme_dask.core.wall import Account, Levels, Patience
 from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
 from supreme_dask.worker.process import can_be_limited, data_files, is_limited
@@ -43,7 +43,6 @@ _RUN = "_run_task_simple"
 _SIGNALS = "distributed._signals"
 _THREAD_STATE = "thread_state"
 _ARGUMENTS = ("task", "data", "time_delay")
-_WALLED = 0.985  # part of its limit at which a nanny ends a worker with a wall: what is left to it in an emergency
 _NOISE = 1 << 20  # bytes that a worker may store or drop beside a task that counts as having run alone
 
 
@@ -135,23 +134,24 @@ def spare_walled(nanny: Nanny) -> None:
     if manager is None or watch is None or not manager.memory_limit:
         return  # it never ends its worker
     compatibility.check(type(manager), {"memory_monitor": ("self", "nanny")})
-    first, limit = manager.memory_terminate_fraction or 1.0, manager.memory_limit
-    later = max(first, _WALLED)
+    first, patience = manager.memory_terminate_fraction or 1.0, Patience(manager.memory_limit)
 
     def look() -> None:
         process = nanny.pid
         walled = process is not None and is_limited(process)
-        manager.memory_terminate_fraction = later if walled else first
-        if process is None or not walled or not _is_spared(process, limit * later):
+        manager.memory_terminate_fraction = max(first, patience.end) if walled else first
+        if process is None or not walled or patience.is_over(_memory(process)):
             manager.memory_monitor(nanny)
 
     watch.callback = look
 
 
-def _is_spared(process: int, most: float) -> bool:
-    """Tell whether a process takes no more than this without the files that it only reads."""
-    files = data_files(process)
-    return files > 0 and psutil.Process(process).memory_info().rss - files <= most
+def _memory(process: int) -> int:
+    """Return the bytes that a process takes, without the files that it only reads; 0 if it has ended."""
+    try:
+        return int(psutil.Process(process).memory_info().rss) - data_files(process)
+    except psutil.Error:
+        return 0
 
 
 def is_alone(worker: Worker) -> bool:

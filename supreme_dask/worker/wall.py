@@ -30,6 +30,7 @@ RESERVED = "supreme-reserved"
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _CPU = 1e-4  # seconds; less cannot fill what is worth asking about
 _FRESH = 0.005  # seconds; what was seen so lately is not looked at again for a short task
+_TRIM_EVERY = 0.1  # seconds; giving back what an allocator keeps costs milliseconds
 _MOMENT = 0.05  # seconds; by then the kernel has what an ended task held, and Dask's profiler has let its frames go
 _LONG_RUNNING = "long-running"
 
@@ -169,11 +170,15 @@ class Wall:
             return self._memory.used
 
     def _watch(self) -> None:
-        wait = 0.0
+        wait = trimmed = 0.0
         while self._is_up:
             time.sleep(wait)
-            with suppress(MemoryError), self._lock:
-                wait = self._look()
+            with suppress(MemoryError):
+                if self._memory.used > self.levels.near and time.monotonic() - trimmed > _TRIM_EVERY:
+                    trim()  # without the lock, and without Python's: tasks go on
+                    trimmed = time.monotonic()
+                with self._lock:
+                    wait = self._look()
 
     def _look(self) -> float:
         """Move the limit, and stop a task when it is time to; return the seconds until the next look."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supreme_dask.core.wall import TELLING, Account, Accounts, Footprint, Levels, Rise, pause
+from supreme_dask.core.wall import TELLING, Account, Accounts, Footprint, Levels, Patience, Rise, pause
 
 MiB = 2**20
 LEVELS = Levels.of(1000 * MiB, 0.95)
@@ -115,6 +115,15 @@ def test_another_is_stopped_when_it_rises_further():
     assert [rise.look(used * MiB) for used in (951, 955, 967, 970, 983)] == [True, False, True, False, True]
 
 
+@given(st.lists(sizes))
+def test_a_nanny_ends_who_passes_the_limit_and_who_stays_near_it(looks):
+    patience = Patience(1000 * MiB)
+    for number, used in enumerate(looks):
+        lately = looks[max(number - 4, 0) : number + 1]
+        stays = len(lately) == 5 and min(lately) > 985 * MiB
+        assert patience.is_over(used) == (used > 1000 * MiB or stays)
+
+
 # ------------------------------------------------------------------------------------------- who is stopped
 
 
@@ -176,7 +185,11 @@ def test_what_only_one_can_have_taken_is_its_own_exactly(looks):
 def test_what_several_may_have_taken_is_a_bound():
     accounts = running(account(), account(), account())
     accounts.change(100 * MiB, [0, 1])
-    assert [(accounts[one].surely, accounts[one].bound) for one in accounts] == [(0, 100 * MiB), (0, 100 * MiB), (0, 0)]
+    assert [(accounts[one].surely, accounts[one].bound) for one in accounts] == [
+        (0, 100 * MiB),
+        (0, 100 * MiB),
+        (0, 0),
+    ]
     assert [accounts[one].exact for one in accounts] == [False, False, True]
 
 
