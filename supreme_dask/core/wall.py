@@ -21,6 +21,7 @@ _END, _LOOKS = 0.985, 5
 """Part of its limit at which a nanny ends a worker with a wall, if it is above in so many looks, ten each second."""
 _MARGIN = 32 << 20
 """Bytes that a process may map between two looks, though it is beyond the wall: messages, inputs, spilling."""
+_SETTLED = 0.2  # seconds; what is unmapped is so by then
 _EMERGENCY = 2 << 20
 """Bytes that it may map at any time: one message takes one MiB, and a worker that cannot send it is lost."""
 _SURELY = 16
@@ -62,8 +63,26 @@ class Levels:
         """Bytes from which on allocators are asked for what they keep, before anybody is stopped for it."""
         return 2 * self.stop - self.last - _MARGIN
 
-    def mappable(self, mapped: int, used: int, pending: int) -> int:
-        """Return how many bytes the process may have mapped from now on, at least a margin more than it has.
+    def margin(self, used: int) -> int:
+        """Return how many bytes a process that uses so many may map more, whatever else holds."""
+        return min(max(self.last - used, _EMERGENCY), _MARGIN)
+
+
+class Allowance:
+    """How much a process may have mapped.
+
+    What it has mapped already, and what it may use more; but the least of the last moments. While memory is unmapped,
+    for a tenth of a second and more, it is no longer used and still mapped, as if an allocator had kept it: who
+    believed that would give away the same bytes twice.
+    """
+
+    def __init__(self, levels: Levels) -> None:
+        self._levels = levels
+        self._since = -_SETTLED
+        self._least = self._before = levels.limit
+
+    def look(self, mapped: int, used: int, pending: int, now: float) -> int:
+        """Return the bytes that it may have mapped from this time on, in seconds.
 
         Parameters
         ----------
@@ -74,8 +93,11 @@ class Levels:
         pending
             Bytes that it has mapped and is about to use.
         """
-        margin = min(max(self.last - used, _EMERGENCY), _MARGIN)
-        return mapped + max(self.stop - used - pending, margin)
+        allowed = mapped + self._levels.stop - used - pending
+        if now - self._since > _SETTLED:
+            self._since, self._before, self._least = now, self._least, allowed
+        self._least = min(self._least, allowed)
+        return max(min(self._before, self._least), mapped + self._levels.margin(used))
 
 
 class Footprint:

@@ -20,7 +20,7 @@ from distributed.worker_state_machine import TaskState
 
 from supreme_dask.core.keys import Key
 from supreme_dask.core.resources import MEMORY, format_amount
-from supreme_dask.core.wall import TELLING, Account, Accounts, Footprint, Levels, Rise, pause
+from supreme_dask.core.wall import TELLING, Account, Accounts, Allowance, Footprint, Levels, Rise, pause
 from supreme_dask.worker.hits import asked, hit, let_go
 from supreme_dask.worker.process import DataLimit, Reader, trim
 
@@ -31,7 +31,7 @@ _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _CPU = 1e-4  # seconds; less cannot fill what is worth asking about
 _FRESH = 0.005  # seconds; what was seen so lately is not looked at again for a short task
 _TRIM_EVERY = 0.1  # seconds; giving back what an allocator keeps costs milliseconds
-_MOMENT = 0.05  # seconds; by then the kernel has what an ended task held, and Dask's profiler has let its frames go
+_MOMENT = 0.3  # seconds; by then the kernel has what an ended task held, and Dask's profiler has let its frames go
 _LONG_RUNNING = "long-running"
 
 
@@ -71,6 +71,7 @@ class Wall:
         self._memory = self._reader.read()
         self._looked = time.monotonic()
         self._footprint, self._rise = Footprint(self._memory.mapped, self._memory.held), Rise(levels)
+        self._allowance = Allowance(levels)
         self._look()
         threading.Thread(target=self._watch, daemon=True, name="supreme-wall").start()
 
@@ -148,18 +149,19 @@ class Wall:
                 _explain(message, failed, account, self.levels.limit)
             return None
         del found
-        return Stop(account.surely, size, self._freed(account, message))
+        return Stop(account.surely, size, self._freed(account, message, size))
 
-    def _freed(self, account: Account, message: dict[str, Any]) -> int:
+    def _freed(self, account: Account, message: dict[str, Any], size: int) -> int:
         """Free what a task holds; return the bytes that are free then."""
         before = self.used()
         let_go(message)
         trim()
-        if account.alone:
-            time.sleep(_MOMENT)  # what was in its way is about to be freed, or it is too large
         if before - (used := self.used()) < account.surely // 2:
             gc.collect()  # what its own objects make circles of
             trim()
+            used = self.used()
+        if account.alone and self.levels.stop - used < account.surely + size:
+            time.sleep(_MOMENT)  # what was in its way is about to be freed, or it is too large
             used = self.used()
         return max(self.levels.stop - used, 0)
 
@@ -204,7 +206,7 @@ class Wall:
             active = self._active()
             self._accounts.change(change, [ending] if ending is not None and change < 0 else active)
         if self._is_up:
-            self._limit.set(self.levels.mappable(now.mapped, now.used, self._footprint.pending))
+            self._limit.set(self._allowance.look(now.mapped, now.used, self._footprint.pending, self._looked))
         return change
 
     def _active(self) -> list[int]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supreme_dask.core.wall import TELLING, Account, Accounts, Footprint, Levels, Patience, Rise, pause
+from supreme_dask.core.wall import TELLING, Account, Accounts, Allowance, Footprint, Levels, Patience, Rise, pause
 
 MiB = 2**20
 LEVELS = Levels.of(1000 * MiB, 0.95)
@@ -18,28 +18,43 @@ def account(key="x", begun=0.0, **given_):
 # ------------------------------------------------------------------------------------- what may be mapped
 
 
-@given(mapped=sizes, used=sizes, pending=sizes)
-def test_something_may_always_be_mapped_so_that_a_worker_can_send_its_messages(mapped, used, pending):
-    assert LEVELS.mappable(mapped, used, pending) >= mapped + 2 * MiB
+looks_at = st.lists(st.tuples(sizes, sizes, sizes), min_size=1)
 
 
-@given(mapped=sizes, used=st.integers(0, 900 * MiB), pending=sizes)
-def test_a_worker_that_is_not_full_has_its_whole_margin(mapped, used, pending):
-    assert LEVELS.mappable(mapped, used, pending) >= mapped + 32 * MiB
+@given(looks_at)
+def test_something_may_always_be_mapped_so_that_a_worker_can_send_its_messages(looks):
+    allowance = Allowance(LEVELS)
+    for now, (mapped, used, pending) in enumerate(looks):
+        margin = 32 * MiB if used < 900 * MiB else 2 * MiB
+        assert allowance.look(mapped, used, pending, now / 10) >= mapped + margin
 
 
-@given(mapped=sizes, used=sizes, pending=sizes)
-def test_no_leap_takes_a_worker_beyond_its_limit(mapped, used, pending):
-    leap = LEVELS.mappable(mapped, used, pending) - mapped
-    assert used + leap <= LEVELS.limit or leap == 2 * MiB
+@given(looks_at)
+def test_no_leap_takes_a_worker_beyond_its_limit(looks):
+    allowance = Allowance(LEVELS)
+    for now, (mapped, used, pending) in enumerate(looks):
+        leap = allowance.look(mapped, used, pending, now / 10) - mapped
+        assert used + leap <= LEVELS.limit or leap == 2 * MiB
+
+
+def settled(mapped, used, pending):
+    allowance = Allowance(LEVELS)
+    return [allowance.look(mapped * MiB, used * MiB, pending * MiB, float(now)) for now in range(3)][-1] // MiB
 
 
 def test_what_is_about_to_be_filled_is_as_good_as_used():
-    assert LEVELS.mappable(600 * MiB, 100 * MiB, 400 * MiB) == LEVELS.mappable(600 * MiB, 500 * MiB, 0)
+    assert settled(600, 100, 400) == settled(600, 500, 0) == 1050
 
 
 def test_what_an_allocator_keeps_takes_no_room():
-    assert LEVELS.mappable(900 * MiB, 100 * MiB, 0) == (900 + 850) * MiB
+    assert settled(900, 100, 0) == 900 + 850
+
+
+def test_what_is_being_unmapped_is_not_given_away_twice():
+    allowance = Allowance(LEVELS)
+    looks = [(600, 600, 0.0), (600, 600, 0.3), (600, 300, 0.4), (600, 100, 0.5), (100, 100, 0.51)]
+    allowed = [allowance.look(mapped * MiB, used * MiB, 0, now) // MiB for mapped, used, now in looks]
+    assert allowed == [950] * 5
 
 
 def test_a_fraction_above_the_last_level_moves_that_too():
