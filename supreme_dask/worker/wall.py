@@ -210,13 +210,20 @@ class Wall:
         return change
 
     def _active(self) -> list[int]:
-        frames, found = sys._current_frames(), []
-        for thread in self._accounts:
-            frame = frames.get(thread)
-            at = id(frame), frame.f_lasti if frame is not None else 0, _processor_time(thread)
+        found = []
+        for thread, (frame, instruction) in self._places().items():
+            at = frame, instruction, _processor_time(thread)
             before, self._seen[thread] = self._seen.get(thread), at
             if before is None or at[:2] != before[:2] or at[2] - before[2] > _CPU:
                 found.append(thread)
+        return found
+
+    def _places(self) -> dict[int, tuple[int, int]]:
+        """Return where the threads of running tasks are: in which frame, at which instruction."""
+        frames = sys._current_frames()
+        found = {one: (id(frames.get(one)), getattr(frames.get(one), "f_lasti", 0)) for one in self._accounts}
+        # Our own frame is among them and would refer to itself: what the others hold would live until a collection.
+        frames.clear()
         return found
 
     def _stop_one(self) -> None:
