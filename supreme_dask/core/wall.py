@@ -17,8 +17,9 @@ TELLING = 256 << 10
 """Bytes by which a process must have changed for anybody to ask whose they are; allocators breathe below that."""
 _LAST = 0.98
 """Part of its limit that a process should never pass, in small steps either. A nanny ends one that passes 0.985."""
-_END, _LOOKS = 0.985, 5
-"""Part of its limit at which a nanny ends a worker with a wall, if it is above in so many looks, ten each second."""
+_END, _LOOKS, _FAR = 0.985, 4, 1.05
+"""Part of its limit at which a nanny ends a worker with a wall, if it is above in so many looks, ten each second; and
+part of its limit at which it does so at once."""
 _MARGIN = 32 << 20
 """Bytes that a process may map between two looks, though it is beyond the wall: messages, inputs, spilling."""
 _SETTLED = 0.2  # seconds; what is unmapped is so by then
@@ -170,9 +171,9 @@ class Rise:
 
 
 class Patience:
-    """When a nanny ends a worker that guards itself: above its limit at once, near it if it stays there.
+    """When a nanny ends a worker that guards itself: far above its limit at once, near it if it stays there.
 
-    A task that was stopped needs a moment to free what it held.
+    A task that was stopped needs a moment to free what it held, and others go on meanwhile.
     """
 
     end = _END
@@ -184,7 +185,7 @@ class Patience:
     def is_over(self, used: int) -> bool:
         """Return whether to end it, with so many bytes used at one more look."""
         self._looks = self._looks + 1 if used > _END * self._limit else 0
-        return used > self._limit or self._looks >= _LOOKS
+        return used > _FAR * self._limit or self._looks >= _LOOKS
 
 
 @dataclass(slots=True)

@@ -30,8 +30,9 @@ RESERVED = "supreme-reserved"
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _CPU = 1e-4  # seconds; less cannot fill what is worth asking about
 _FRESH = 0.005  # seconds; what was seen so lately is not looked at again for a short task
+_HURRY = 5e-4  # seconds that a thread keeps Python's lock while others wait; ten times as long elsewhere
 _TRIM_EVERY = 0.1  # seconds; giving back what an allocator keeps costs milliseconds
-_MOMENT = 0.3  # seconds; by then the kernel has what an ended task held, and Dask's profiler has let its frames go
+_MOMENT, _MOMENTS = 0.05, 10  # seconds, times; by then what an ended task held is free, or never will be
 _LONG_RUNNING = "long-running"
 
 
@@ -68,6 +69,7 @@ class Wall:
         self._seen: dict[int, tuple[int, int, float]] = {}  # frame, instruction and processor time, by thread
         self._reader, self._limit = Reader(), DataLimit()
         self._is_up = True
+        self._hurries, self._interval = False, sys.getswitchinterval()
         self._memory = self._reader.read()
         self._looked = time.monotonic()
         self._footprint, self._rise = Footprint(self._memory.mapped, self._memory.held), Rise(levels)
@@ -160,10 +162,19 @@ class Wall:
             gc.collect()  # what its own objects make circles of
             trim()
             used = self.used()
-        if account.alone and self.levels.stop - used < account.surely + size:
-            time.sleep(_MOMENT)  # what was in its way is about to be freed, or it is too large
-            used = self.used()
+        if account.alone:
+            used = self._settled(account.surely + size if size else self.levels.limit)
         return max(self.levels.stop - used, 0)
+
+    def _settled(self, size: int) -> int:
+        """Wait until so many bytes may be mapped, or for a moment; return the bytes that are used then."""
+        used = self.used()
+        for _ in range(_MOMENTS):
+            if self._limit.now - self._memory.mapped >= size:
+                break
+            time.sleep(_MOMENT)
+            used = self.used()
+        return used
 
     def used(self) -> int:
         """Return the bytes that this process uses now, without the files that it only reads."""
@@ -176,11 +187,20 @@ class Wall:
         while self._is_up:
             time.sleep(wait)
             with suppress(MemoryError):
-                if self._memory.used > self.levels.near and time.monotonic() - trimmed > _TRIM_EVERY:
-                    trim()  # without the lock, and without Python's: tasks go on
-                    trimmed = time.monotonic()
                 with self._lock:
                     wait = self._look()
+                near = self._memory.used > self.levels.near
+                self._hurry(near)
+                if near and time.monotonic() - trimmed > _TRIM_EVERY:
+                    trim()  # without the lock, and without Python's: tasks go on
+                    trimmed, wait = time.monotonic(), 0.0
+        self._hurry(False)
+
+    def _hurry(self, near: bool) -> None:
+        """Have threads give up Python's lock sooner near the wall: each that computes is one more to wait for."""
+        if near != self._hurries:
+            self._hurries = near
+            sys.setswitchinterval(_HURRY if near else self._interval)
 
     def _look(self) -> float:
         """Move the limit, and stop a task when it is time to; return the seconds until the next look."""

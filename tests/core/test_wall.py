@@ -131,12 +131,12 @@ def test_another_is_stopped_when_it_rises_further():
 
 
 @given(st.lists(sizes))
-def test_a_nanny_ends_who_passes_the_limit_and_who_stays_near_it(looks):
+def test_a_nanny_ends_who_is_far_above_its_limit_and_who_stays_near_it(looks):
     patience = Patience(1000 * MiB)
     for number, used in enumerate(looks):
-        lately = looks[max(number - 4, 0) : number + 1]
-        stays = len(lately) == 5 and min(lately) > 985 * MiB
-        assert patience.is_over(used) == (used > 1000 * MiB or stays)
+        lately = looks[max(number - 3, 0) : number + 1]
+        stays = len(lately) == 4 and min(lately) > 985 * MiB
+        assert patience.is_over(used) == (used > 1050 * MiB or stays)
 
 
 # ------------------------------------------------------------------------------------------- who is stopped
