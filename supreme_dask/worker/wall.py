@@ -147,7 +147,7 @@ class Wall:
         with self._lock:
             kept = self._accounts.is_kept(account, size, self.levels.limit)
         if kept:
-            if account.stops and found is failed:
+            if found is failed:
                 _explain(message, failed, account, self.levels.limit)
             return None
         del found
@@ -273,11 +273,11 @@ def _message(thread: int, error: BaseException) -> dict[str, Any]:
 
 
 def _explain(message: dict[str, Any], error: BaseException, account: Account, limit: int) -> None:
-    """Say why a task was stopped, in the error that its user sees: it came out of nothing."""
+    """Say in the error that a user sees why a task got no memory, if that says nothing: it comes out of nothing."""
     if not error.args:
         held, most = format_amount(MEMORY, account.surely), format_amount(MEMORY, limit)
         error.args = (
-            f"{account.key!r} was stopped when it held {held} and the {most} of its worker were full: give it"
-            " a larger worker, or less to do at once",
+            f"{account.key!r} got no more memory when it held {held}, because the {most} of its worker were full:"
+            " give it a larger worker, or less to do at once",
         )
         message.update({name: value for name, value in error_message(error).items() if name.startswith("exception")})
