@@ -341,4 +341,5 @@ def pause(room: int, *, running: int, still: bool) -> float:
     """
     if not running:
         return min(max(room / _RATE, _BUSY), _IDLE)
-    return min(max(room / _RATE, _STILL if still else _SOONEST), _BUSY)
+    soonest, latest = (_STILL, 2 * _BUSY) if still else (_SOONEST, _BUSY)
+    return min(max(room / _RATE, soonest), latest)

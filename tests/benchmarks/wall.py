@@ -77,7 +77,7 @@ def join(mebibytes: int) -> int:
 def arrow(mebibytes: int) -> int:
     import pyarrow
 
-    part = pyarrow.table({"x": np.arange(mebibytes * MiB // 16)})
+    part = pyarrow.table({"x": np.arange(mebibytes * MiB // 24)})
     return int(pyarrow.concat_tables([part, part]).combine_chunks().num_rows)
 
 
@@ -121,7 +121,7 @@ def memmap(mebibytes: int) -> int:
 
 
 def retained(mebibytes: int) -> int:
-    kept = [bytes(1000) for _ in range(mebibytes * MiB // 1033)]
+    kept = [bytes(1000) for _ in range(mebibytes // 2 * MiB // 1033)]
     kept = kept[::50]  # holes that an allocator cannot give back
     return len(kept) + int(np.ones(mebibytes * MiB // 16)[0])
 
@@ -169,11 +169,12 @@ def run(kind: str, contender: str, patience: float) -> tuple[int, int, float]:
     """Return how many workers were lost and tasks failed, and how long all took."""
     task, _ = KINDS[kind]
     with started(contender, 2 if task is consume else 1) as client:
-        client.wait_for_workers(1, 30)
+        client.wait_for_workers(2 if task is consume else 1, 30)
         began = time.monotonic()
         if task is consume:
-            blocks = [client.submit(np.ones, LIMIT // 16, workers=[one], pure=False) for one in client.nthreads()]
-            futures = [client.submit(task, block, pure=False) for block in blocks for _ in range(TASKS // 2)]
+            first, second = client.nthreads()
+            block = client.submit(np.ones, LIMIT // 16, workers=[first])
+            futures = [client.submit(task, block, workers=[second], pure=False) for _ in range(TASKS)]
         else:
             futures = client.map(task, [480] * TASKS, pure=False)
         done = wait_for(futures, patience)
