@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 from dask.utils import format_bytes, format_time
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from supreme_dask.cli.system import System, of_system
 from supreme_dask.errors import DocumentError
@@ -31,21 +31,8 @@ def show(store: str, system: str) -> None:
     if not found:
         click.echo(f"Nothing is kept of system {system}.")
         return
-    table = Table(
-        *[
-            "type",
-            "code",
-            "runs",
-            "predictor",
-            "typical",
-            "high",
-            "unused",
-            "killed",
-            "duration",
-            "cores",
-            "fetched/s",
-        ]
-    )
+    columns = "code", "runs", "predictor", "typical", "high", "unused", "killed", "duration", "cores", "fetched/s"
+    table = Table(Column("type", overflow="fold", min_width=12), *columns)
     for learned in found:
         table.add_row(learned.type, learned.code or "-", *_row(learned))
     Console().print(table)

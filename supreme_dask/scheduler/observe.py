@@ -19,6 +19,7 @@ from supreme_dask.core.relief import Result
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
+from supreme_dask.task_types import name_of
 
 _MANY = 100  # tasks that wait for one result
 _LOOKS = 5  # results looked at for each that is wanted
@@ -29,13 +30,18 @@ def task(ts: TaskState, declared: Resources | None, *, alone: bool = False) -> T
     """Return a task that is ready to run."""
     return Task(
         ts.key,
-        ts.prefix.name,
+        task_type(ts),
         ts.priority or (0,),
         declared,
         restrictions(ts) if ts.worker_restrictions or ts.host_restrictions else None,
         _inputs(ts.dependencies) if ts.dependencies else None,
         alone,
     )
+
+
+def task_type(ts: TaskState) -> str:
+    """Return the name of what a task is a run of: measurements are shared within a type."""
+    return name_of(ts.run_spec, ts.prefix.name)
 
 
 def restrictions(ts: TaskState) -> Restrictions:

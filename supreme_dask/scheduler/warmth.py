@@ -52,6 +52,8 @@ class WarmStart(SchedulerPlugin):
         self._every = every
         self._known: dict[str, Learned] = {}
         self._codes: dict[str, str] = {}
+        self._earlier: dict[str, str] = {}
+        self._moved: set[str] = set()
         self._saved: dict[str, int] = {}
         self._down = False
         self._task: asyncio.Task[None] | None = None
@@ -78,15 +80,21 @@ class WarmStart(SchedulerPlugin):
         for key in islice(tasks, _LOOKED_AT):
             ts = scheduler.tasks.get(key)
             if ts is not None:
-                self._codes[ts.prefix.name] = observe.code_of(ts)
-                self._warm(ts.prefix.name)
+                name = observe.task_type(ts)
+                self._codes[name] = observe.code_of(ts)
+                self._earlier[name] = ts.prefix.name
+                self._warm(name)
 
     def _warm(self, name: str) -> None:
-        learned = self._known.get(name)
+        # Until 2026-11 a type had the name of the prefix; what was learned then moves over.
+        known = next((one for one in (name, self._earlier.get(name, name)) if one in self._known), name)
+        learned = self._known.get(known)
         kinds = self._kinds()
         if learned is None or kinds is None or learned.code != self._codes.get(name):
             return
-        del self._known[name]
+        del self._known[known]
+        if known != name:
+            self._moved.add(known)
         if kinds.adopt(name, learned.profile()):
             log.info("Go on with what is known of %s", name)
 
@@ -121,6 +129,8 @@ class WarmStart(SchedulerPlugin):
                 wire = kinds[name].profile.to_wire()
                 await profiles.put(Learned(name, self._codes.get(name, ""), wire))
                 self._saved[name] = count
+        while self._moved:
+            await profiles.drop(self._moved.pop())
 
     def _changed(self) -> list[tuple[str, int]]:
         kinds = self._kinds()

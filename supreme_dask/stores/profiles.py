@@ -113,4 +113,11 @@ class Profiles:
 
     async def put(self, learned: Learned) -> None:
         """Keep a profile in the place of what was known of its type."""
-        await self._store.put(self._prefix + quote(learned.type, safe=""), pack(asdict(learned)))
+        await self._store.put(self._key(learned.type), pack(asdict(learned)))
+
+    async def drop(self, name: str) -> None:
+        """Keep nothing of a type any more."""
+        await self._store.delete(self._key(name))
+
+    def _key(self, name: str) -> str:
+        return self._prefix + quote(name, safe="")

@@ -28,6 +28,7 @@ from distributed.worker_state_machine import TaskState
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
 from supreme_dask.core.wall import Account, Levels, Patience
+from supreme_dask.task_types import name_of
 from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
 from supreme_dask.worker.process import can_be_limited, data_files, is_limited
@@ -68,10 +69,10 @@ def install_meter() -> Children:
         call, ran = partial(stock, task, data, time_delay), None
         try:
             if walls:
-                ran, measured = meter.run(state.prefix, partial(walls[0].run, state, call))
+                ran, measured = meter.run(name_of(task, state.prefix), partial(walls[0].run, state, call))
                 message = ran.message
             else:
-                message, measured = meter.run(state.prefix, call)
+                message, measured = meter.run(name_of(task, state.prefix), call)
         finally:
             peak, ended = children.end()
         if ended and message["op"] == "task-erred":

@@ -30,8 +30,13 @@ def grow(number):
     return number + 1
 
 
-def grow_otherwise(number):
+def _grow_otherwise(number):
     return number + 2
+
+
+_grow_otherwise.__qualname__ = "grow"  # as after an edit of that function
+
+TYPE = f"{grow.__module__}.grow"
 
 
 def run(url, story, *, every=3600.0):
@@ -63,7 +68,7 @@ def learn(url, function=grow, runs=12):
     async def story(client, plugin, _):
         for number in range(runs):
             await client.submit(function, number, key=f"grow-{number}")
-        return plugin.admission.kinds["grow"].profile.to_wire()
+        return plugin.admission.kinds[TYPE].profile.to_wire()
 
     return run(url, story)
 
@@ -83,13 +88,34 @@ def test_a_scheduler_goes_on_where_the_last_one_ended(url):
         await read(warmth)
         future = client.submit(grow, 1, key="grow-98")
         await future
-        return plugin.admission.kinds["grow"].profile.to_wire()
+        return plugin.admission.kinds[TYPE].profile.to_wire()
 
     after = run(url, story)
     assert after["count"] == before["count"] + 1
     assert after["runs"][: len(before["runs"])] == before["runs"]
     (learned,) = kept(url)
-    assert (learned.type, learned.wire["count"]) == ("grow", before["count"] + 1)
+    assert (learned.type, learned.wire["count"]) == (TYPE, before["count"] + 1)
+
+
+def test_what_was_learned_when_types_were_prefixes_moves_over(url):
+    wire = learn(url)
+
+    async def as_it_was():
+        async with open_store(url) as store:
+            profiles = Profiles(store, "blue")
+            (learned,) = await profiles.all()
+            await profiles.put(Learned("grow", learned.code, learned.wire))
+            await profiles.drop(TYPE)
+
+    asyncio.run(as_it_was())
+
+    async def story(client, plugin, warmth):
+        await read(warmth)
+        await client.submit(grow, 1, key="grow-98")
+        return plugin.admission.kinds[TYPE].profile.count
+
+    assert run(url, story) == wire["count"] + 1
+    assert [learned.type for learned in kept(url)] == [TYPE]
 
 
 def test_a_profile_that_comes_late_does_not_replace_what_is_known(url):
@@ -101,7 +127,7 @@ def test_a_profile_that_comes_late_does_not_replace_what_is_known(url):
         await client.submit(grow, 1, key="grow-98")
         warmth._known = late
         await client.submit(grow, 2, key="grow-99")
-        return plugin.admission.kinds["grow"].profile.count
+        return plugin.admission.kinds[TYPE].profile.count
 
     assert run(url, story) == 2
 
@@ -111,8 +137,8 @@ def test_other_code_starts_cold(url):
 
     async def story(client, plugin, warmth):
         await read(warmth)
-        await client.submit(grow_otherwise, 1, key="grow-98")
-        return plugin.admission.kinds["grow"].profile.count
+        await client.submit(_grow_otherwise, 1, key="grow-98")
+        return plugin.admission.kinds[TYPE].profile.count
 
     assert run(url, story) == 1
 
@@ -164,7 +190,7 @@ def command(url, *arguments):
 def test_profiles_are_shown_and_taken_to_another_system(url, tmp_path):
     learn(url)
     shown = command(url, "show").output
-    assert "grow" in shown
+    assert "tests" in shown
     assert "12" in shown
     exported = command(url, "export", f"{tmp_path}/out.json")
     assert exported.exit_code == 0

@@ -93,7 +93,8 @@ def test_a_task_whose_child_no_worker_can_hold_fails_by_name(client):
 
 def test_what_a_child_takes_is_learned_as_the_need_of_its_task(client):
     assert client.submit(child, 100, 0.5, key="child-1").result(60) == 100
+    name = f"{child.__module__}.child"
     high = client.run_on_scheduler(
-        lambda dask_scheduler: dask_scheduler.plugins["supreme"].admission.kinds["child"].profile.summary().high
+        lambda dask_scheduler: dask_scheduler.plugins["supreme"].admission.kinds[name].profile.summary().high
     )
     assert 100 * MiB <= high < 140 * MiB
