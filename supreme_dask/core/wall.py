@@ -182,6 +182,11 @@ class Patience:
         self._limit = limit
         self._looks = 0
 
+    @property
+    def near(self) -> int:
+        """Bytes up to which nothing is to be decided."""
+        return int(_END * self._limit)
+
     def is_over(self, used: int) -> bool:
         """Return whether to end it, with so many bytes used at one more look."""
         self._looks = self._looks + 1 if used > _END * self._limit else 0

@@ -12,18 +12,21 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
+from time import time
 from types import FunctionType
 from typing import Any
 
 import distributed.worker
-import psutil
 from dask.typing import Key
 from distributed.core import Status
 from distributed.exceptions import Reschedule
 from distributed.nanny import Nanny
+from distributed.protocol.pickle import loads
+from distributed.spill import Slow
 from distributed.worker import Worker
-from distributed.worker_state_machine import TaskState
+from distributed.worker_state_machine import GatherDepBusyEvent, GatherDepFailureEvent, StateMachineEvent, TaskState
 
 from supreme_dask import compatibility
 from supreme_dask.core.profiles import MEASURED_KEY
@@ -31,7 +34,7 @@ from supreme_dask.core.wall import Account, Levels, Patience
 from supreme_dask.task_types import name_of
 from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter
-from supreme_dask.worker.process import can_be_limited, data_files, is_limited
+from supreme_dask.worker.process import can_be_limited, data_files, is_limited, resident
 from supreme_dask.worker.wall import Stop, Wall
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ _RUN = "_run_task_simple"
 _SIGNALS = "distributed._signals"
 _THREAD_STATE = "thread_state"
 _ARGUMENTS = ("task", "data", "time_delay")
+_FETCHING = ("self", "worker", "to_gather", "total_nbytes", "stimulus_id")
 _NOISE = 1 << 20  # bytes that a worker may store or drop beside a task that counts as having run alone
 
 
@@ -119,7 +123,60 @@ def put_up_wall(worker: Worker, fraction: float | None) -> bool | None:
         return False if worker.nanny else None
     if not walls:
         walls.append(Wall(Levels.of(limit, fraction)))
+    spare_spilling(worker)
     return True
+
+
+def retry_inputs(worker: Worker) -> None:
+    """Have inputs that find no room asked for again: Dask would wait for them for ever.
+
+    Raises
+    ------
+    IncompatibleDaskError
+        If this distributed fetches inputs in another way.
+    """
+    compatibility.check(type(worker), {"gather_dep": _FETCHING})
+    fetch = worker.gather_dep
+
+    async def gather_dep(source: str, to_gather: Any, total_nbytes: int, *, stimulus_id: str) -> StateMachineEvent:
+        event = await fetch(source, to_gather, total_nbytes, stimulus_id=stimulus_id)
+        if not isinstance(event, GatherDepFailureEvent) or not _lacked_memory(event):
+            return event
+        log.info("There is no room for inputs from %s yet; they are asked for again", source)
+        # What was not read to its end is in the way of the next answer on that connection.
+        worker.rpc.remove(source)
+        # As if the other worker had been busy: it is asked again in a moment.
+        return GatherDepBusyEvent(worker=source, total_nbytes=total_nbytes, stimulus_id=f"supreme-no-room-{time()}")
+
+    vars(worker)["gather_dep"] = gather_dep
+
+
+def _lacked_memory(event: GatherDepFailureEvent) -> bool:
+    failed = getattr(event.exception, "data", None)
+    return isinstance(loads(failed) if isinstance(failed, bytes) else failed, MemoryError)  # type: ignore[no-untyped-call]
+
+
+class _Spilling(Slow):
+    """What a worker has spilled, read and written whatever its wall: what is not read back is lost."""
+
+    def __getitem__(self, key: Key) -> object:
+        with _without_wall():
+            return super().__getitem__(key)
+
+    def __setitem__(self, key: Key, value: object) -> None:
+        with _without_wall():
+            super().__setitem__(key, value)
+
+
+def spare_spilling(worker: Worker) -> None:
+    """Let a worker spill and read back what it spilled, however near its wall it is."""
+    slow = getattr(getattr(worker.data, "slow", None), "data", None)
+    if type(slow) is Slow:
+        slow.__class__ = _Spilling
+
+
+def _without_wall() -> AbstractContextManager[None]:
+    return walls[0].spared() if walls else nullcontext()
 
 
 def spare_walled(nanny: Nanny) -> None:
@@ -141,18 +198,16 @@ def spare_walled(nanny: Nanny) -> None:
         process = nanny.pid
         walled = process is not None and is_limited(process)
         manager.memory_terminate_fraction = max(first, patience.end) if walled else first
-        if process is None or not walled or patience.is_over(_memory(process)):
+        if process is None or not walled or patience.is_over(_memory(process, patience.near)):
             manager.memory_monitor(nanny)
 
     watch.callback = look
 
 
-def _memory(process: int) -> int:
-    """Return the bytes that a process takes, without the files that it only reads; 0 if it has ended."""
-    try:
-        return int(psutil.Process(process).memory_info().rss) - data_files(process)
-    except psutil.Error:
-        return 0
+def _memory(process: int, near: int) -> int:
+    """Return the bytes that a process takes: if they are more than `near`, without the files that it only reads."""
+    held = resident(process)
+    return held - data_files(process) if held > near else held
 
 
 def is_alone(worker: Worker) -> bool:

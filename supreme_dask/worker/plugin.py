@@ -16,7 +16,7 @@ from tornado.ioloop import PeriodicCallback
 from supreme_dask import config
 from supreme_dask.core.relief import Pressure
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.worker.act import install_meter, pause_late, put_up_wall, walls
+from supreme_dask.worker.act import install_meter, pause_late, put_up_wall, retry_inputs, walls
 from supreme_dask.worker.children import Children
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class MeterPlugin(WorkerPlugin):
         self._children: Children | None = None
         try:
             self._children = install_meter()
+            retry_inputs(worker)
         except IncompatibleDaskError as error:
             log.warning("Tasks are not measured on this worker: %s", error)
         pause = config.pause()

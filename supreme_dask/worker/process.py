@@ -57,6 +57,14 @@ class Reader:
         return Memory(int(mapped) * _PAGE, held, used)
 
 
+def resident(process: int) -> int:
+    """Return the bytes that a process has of the machine's memory; 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_bytes().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
 def data_files(process: int | str) -> int:
     """Return the bytes of files that a process only reads, and that are no libraries; 0 if nobody can tell."""
     try:

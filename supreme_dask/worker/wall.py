@@ -11,8 +11,8 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from distributed.core import error_message
@@ -69,6 +69,7 @@ class Wall:
         self._seen: dict[int, tuple[int, int, float]] = {}  # frame, instruction and processor time, by thread
         self._reader, self._limit = Reader(), DataLimit()
         self._is_up = True
+        self._spared = 0
         self._hurries, self._interval = False, sys.getswitchinterval()
         self._memory = self._reader.read()
         self._looked = time.monotonic()
@@ -82,6 +83,19 @@ class Wall:
         with self._lock:
             self._is_up = False
             self._limit.lift()
+
+    @contextmanager
+    def spared(self) -> Iterator[None]:
+        """Limit nothing meanwhile: for what the worker itself must do, and takes no more than was counted."""
+        with self._lock:
+            self._spared += 1
+            self._limit.lift()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spared -= 1
+                self._sample()
 
     @property
     def is_up(self) -> bool:
@@ -225,7 +239,7 @@ class Wall:
         if change and self._accounts:
             active = self._active()
             self._accounts.change(change, [ending] if ending is not None and change < 0 else active)
-        if self._is_up:
+        if self._is_up and not self._spared:
             self._limit.set(self._allowance.look(now.mapped, now.used, self._footprint.pending, self._looked))
         return change
 

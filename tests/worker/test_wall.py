@@ -181,6 +181,7 @@ def test_the_memory_of_one_that_was_handed_back_is_free_at_once(client):
 def test_the_one_above_its_reservation_is_stopped_not_its_honest_neighbour(client):
     def honest():
         held = np.ones(250 * MiB // 8)
+        get_worker().__dict__["honest_holds"] = True
         deadline = time.monotonic() + 30
         while not get_worker().__dict__.get("liar_was_stopped") and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -189,6 +190,9 @@ def test_the_one_above_its_reservation_is_stopped_not_its_honest_neighbour(clien
     def liar():
         if first_time("liar"):
             get_worker().__dict__["liar_was_stopped"] = False
+            deadline = time.monotonic() + 30
+            while not get_worker().__dict__.get("honest_holds") and time.monotonic() < deadline:
+                time.sleep(0.01)
             try:
                 steps(2000)
             finally:
