@@ -1,10 +1,11 @@
-"""Who runs where, and who waits: events in, instructions out.
+"""Which task runs where, and which waits: events in, instructions out.
 
-A task is admitted to a worker where it fits now, or held. Types whose memory nobody declared run on a worker
-of their own until one run has been measured. Types that are measured to be short may wait on a worker behind
-those that run there, and are sent in batches, because small messages cost more than decisions.
+A task is admitted to a worker where it fits now, or held. One task may wait on each worker behind those that run
+there, so that no thread is idle for a message; of types that are measured to be short many may, and they are sent in
+batches, because small messages cost more than decisions. A task waits for the worker that has its inputs where it
+would start there sooner than they could be fetched.
 
-See `queues` for the order, `placement` for the choice of a worker, `patience` for those who wait long.
+See `queues` for the order, `placement` for the choice of a worker, `patience` for tasks that wait long.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.patience import Patience
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.queues import Queues
-from supreme_dask.core.reasons import Unplaceable
-from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Inputs, Shape, Task, Waiting
 from supreme_dask.core.snapshot import Snapshot, take
@@ -55,6 +54,7 @@ class Admission:
         self.considered = 0
         self._patience = Patience(self.ledger, self.queues, self.kinds, self.settings)
         self._start = 0
+        self._postponed = False  # whether a task stayed behind for its inputs
 
     # ---------------------------------------------------------------------------------- workers
     def add_worker(self, address: str, host: str, threads: int, capacity: Mapping[str, int]) -> Row:
@@ -96,20 +96,22 @@ class Admission:
         """
         shape = self.kinds.shape(task)
         # While no worker gained room, those before it have been looked at: they fit nowhere.
-        overtakes = bool(self.ledger.gained) and self.queues.any_before(shape.user_priority)
+        overtakes = bool(self.ledger.gained) and self.queues.any_before(task.priority[0])
         if overtakes and not shape.count:
             self._look_everywhere()
         elif not shape.count and self.kinds.may_start(shape):
             row = placement.pick(self.ledger, shape, task.inputs, self._start)
-            if row is not None:
+            if row is not None and not self._stays(row, shape, task.inputs, now):
                 self._start = row.index + 1
                 self._admit(task.key, shape, task.inputs, row, now)
                 return row.address
         if not shape.count:
             shape.since = now
             shape.infeasible_since = None
-            if shape.short:
+            if shape.laned:
                 self.ledger.gained.update(self.ledger.hungry)
+            if _is_loose(shape):
+                self._look_everywhere()
         self.queues.push(task, shape)
         return None
 
@@ -119,23 +121,13 @@ class Admission:
 
     def keep_actor(self, key: Key, demand: Mapping[str, int], address: str) -> None:
         """Note an actor that lives on a worker already."""
-        need = self.ledger.need({MEMORY: 0, **demand}, threads=0)
-        self.ledger.reserve(key, self.ledger.rows[address], need)
+        self.ledger.reserve(key, self.ledger.rows[address], self.ledger.need(demand, threads=0))
 
-    def place_actor(self, task: Task, demand: Mapping[str, int]) -> str | Unplaceable:
-        """Reserve `demand` for as long as an actor lives; actors take no thread, and cannot wait.
-
-        Where the fewest live, as with stock Dask; of these, where the most of its inputs are.
-        """
-        shape = Shape(task, downstream=False, size=0)
-        shape.set_need(self.ledger.need({MEMORY: 0, **demand}, threads=0))
-        rows = [row for row in placement.permitted(self.ledger, shape) if self.ledger.fits(row, shape.need)]
-        if not rows:
-            return placement.refuse(self.ledger, shape)
-        inputs = task.inputs or Inputs(0)
-        row = min(rows, key=lambda row: (row.residents, inputs.missing(row.address)))
-        self.ledger.reserve(task.key, row, shape.need)
-        return row.address
+    def feeds(self, key: Key) -> None:
+        """Note that a waiting task has a result that others need."""
+        shape = self.queues.shape_of(key)
+        if shape is not None and not shape.feeds:
+            shape.feeds = self.kinds.reranked = True
 
     # -------------------------------------------------------------------------------- tasks end
     def finish(self, key: Key, measurement: Measurement | None, now: float) -> None:
@@ -160,11 +152,21 @@ class Admission:
             self._end_probe(key, reservation.shape)
             self.ledger.abandon(key)
 
-    def secede(self, key: Key, *, keep_memory: bool) -> None:
-        """Give back the thread and the cpu of a task that left its worker's pool of threads."""
+    def secede(self, key: Key) -> None:
+        """Give back the thread, the cpu and the memory of a task that left its worker's pool of threads."""
         reservation = self.ledger.reservations[key]
         self._end_probe(key, reservation.shape)
-        self.ledger.secede(key, keep_memory=keep_memory)
+        self.ledger.secede(key)
+
+    def grown(self, key: Key, address: str, held: int) -> None:
+        """Note that a running task holds so many bytes by now: others cannot have them."""
+        reservation = self.ledger.reservations.get(key)
+        if reservation is None or reservation.row.address != address or reservation.shape is None:
+            return
+        if held > reservation.memory:
+            self.ledger.set_memory(reservation, held)
+        if reservation.guessed:
+            self.kinds.seen(reservation.shape.type, held)
 
     def drop(self, key: Key) -> None:
         """Forget a waiting task."""
@@ -186,12 +188,20 @@ class Admission:
         return placed
 
     def tick(self, now: float) -> list[Instruction]:
-        """Look after those who wait long; to be called every 50 ms or so, before `fill`."""
+        """Look after tasks that wait long; to be called every 50 ms or so, before `fill`."""
+        if self._postponed or any(_is_loose(shape) for shape in self.queues.in_order()):
+            self._postponed = False
+            self.ledger.gained.update((row, None) for row in self.ledger.open_rows() if row.free[THREADS_AXIS] > 0)
         return self._patience.tick(now)
 
     def lacks_host(self) -> bool:
         """Tell whether something waits that no open worker could run, even if nothing else ran there."""
         return self._patience.lacks_host()
+
+    def has_host(self, key: Key) -> bool:
+        """Tell whether some open worker could run a waiting task, if nothing else ran there."""
+        shape = self.queues.shape_of(key)
+        return shape is not None and bool(placement.hosts(self.ledger, shape))
 
     def snapshot(self, now: float, more: Callable[[Row], Mapping[str, Any]] | None = None) -> Snapshot:
         """Return the cluster as it is at the time `now`, with what `more` says of workers; see `snapshot.take`."""
@@ -207,52 +217,76 @@ class Admission:
     # ----------------------------------------------------------------------------------- inside
     def _fill_row(self, row: Row, placed: list[Placed], now: float) -> None:
         goals: dict[str, int] = {}
-        while (choice := self._next(row, goals)) is not None:
+        while (choice := self._next(row, goals, now)) is not None:
             shape, entry = choice
             self.queues.remove(entry.key)
             self._admit(entry.key, shape, entry.inputs, row, now)
             placed.append(Placed(entry.key, row.address))
         self.ledger.set_refill(row)
 
-    def _next(self, row: Row, goals: dict[str, int]) -> tuple[Shape, Waiting] | None:
+    def _next(self, row: Row, goals: dict[str, int], now: float) -> tuple[Shape, Waiting] | None:
         """Return the waiting task that goes next on a row, and its shape."""
-        room = self.ledger.room(row)
+        room, free = self.ledger.room(row), row.free
+        # What waits on the worker gets its next thread, so nothing may that comes after a task which lacks only that.
         thread_wanted = False
-        for shape in self.queues.in_order(row.address):
+        for shape in self.queues.in_order():
             self.considered += 1
             entry = None
             if within(shape.need, room):
-                entry = self._fitting_head(row, shape)
-            elif not shape.short:
-                # A short task that waits on the worker must not get the thread that this one waits for.
-                thread_wanted = thread_wanted or (row.behind > 0 and within(shape.rest, row.free))
-            elif not thread_wanted and row.short < self._goal(row, shape, goals):
-                entry = self._look_ahead(row, shape)
+                entry = self._fitting_head(row, shape, now)
+            elif not within(shape.rest, free):
+                continue
+            elif not shape.laned:
+                thread_wanted = thread_wanted or row.behind > 0
+            elif not thread_wanted:
+                thread_wanted = row.laned >= self._goal(row, shape, goals)
+                entry = None if thread_wanted else self._look_ahead(row, shape, now)
             if entry is not None:
                 return shape, entry
         return None
 
-    def _fitting_head(self, row: Row, shape: Shape) -> Waiting | None:
+    def _fitting_head(self, row: Row, shape: Shape, now: float) -> Waiting | None:
         entry = shape.head(row.address)
         if entry is None or not self.kinds.may_start(shape):
             return None
-        return entry if placement.fits(self.ledger, row, shape, entry.inputs) else None
+        if not placement.fits(self.ledger, row, shape, entry.inputs):
+            return None
+        return None if self._stays(row, shape, entry.inputs, now) else entry
 
     def _goal(self, row: Row, shape: Shape, goals: dict[str, int]) -> int:
-        """Return how many short tasks may be on a row: a fair part, so that the last batch is not one worker's."""
+        """Return how many tasks may be on a row: a fair part, so that the last batch is not one worker's.
+
+        Of long ones, one is left for every thread, since any of these may be the next to be free.
+        """
         goal = goals.get(shape.type)
         if goal is None:
-            fair = row.short + len(self.queues) * row.threads // max(self.ledger.total[THREADS_AXIS], 1)
-            goal = goals[shape.type] = min(self.kinds.depth(shape) * row.threads, fair)
+            threads = max(self.ledger.total[THREADS_AXIS], 1)
+            spare = len(self.queues) - (0 if shape.short else threads)
+            fair = row.laned + max(spare, 0) * row.threads // threads
+            goal = goals[shape.type] = min(self.kinds.depth(shape, row), fair)
         return goal
 
-    def _look_ahead(self, row: Row, shape: Shape) -> Waiting | None:
-        """Return the short task that may wait on a row behind those that run there."""
+    def _all_have_memory(self, row: Row) -> bool:
+        return all(within(shape.rest, row.free) for shape in self.queues.in_order())
+
+    def _look_ahead(self, row: Row, shape: Shape, now: float) -> Waiting | None:
+        """Return the task that may wait on a row behind those that run there.
+
+        Its memory lies idle meanwhile: no long one waits there while another task lacks memory.
+        """
         entry = shape.head(row.address)
-        if entry is None or (shape.restrictions and row not in placement.permitted(self.ledger, shape)):
+        if entry is None or not (shape.short or self._all_have_memory(row)):
             return None
         behind = placement.with_inputs(shape.rest, entry.inputs, row)
-        return entry if self.ledger.fits_behind(row, behind) else None
+        if not self.ledger.fits_behind(row, behind, shape):
+            return None
+        return None if self._stays(row, shape, entry.inputs, now) else entry
+
+    def _stays(self, row: Row, shape: Shape, inputs: Inputs | None, now: float) -> bool:
+        if inputs is None or not placement.waits_for_inputs(self.ledger, row, shape, inputs, now):
+            return False
+        self._postponed = True
+        return True
 
     def _admit(self, key: Key, shape: Shape, inputs: Inputs | None, row: Row, now: float) -> None:
         if shape.probing:
@@ -260,12 +294,14 @@ class Admission:
                 self.kinds[shape.type].probes[key] = now
             need = _everything(shape, row)
         else:
-            need = placement.with_inputs(shape.rest if shape.short else shape.need, inputs, row)
+            need = placement.with_inputs(shape.rest if shape.laned else shape.need, inputs, row)
             if inputs is not None:
                 need = placement.cut(need, row)
-        self.ledger.reserve(key, row, need, shape)
-        if inputs is not None:
-            self.ledger.reservations[key].fetched = inputs.missing(row.address)
+        reservation = self.ledger.reserve(key, row, need, shape)
+        reservation.since = now
+        reservation.inputs = inputs
+        if shape.laned and not row.behind:
+            self.ledger.hungry[row] = None
         shape.since = row.progress = now
         if row.promise is not None and row.promise.shape is shape:
             self.ledger.end_promise(row)
@@ -296,8 +332,12 @@ class Admission:
         self.ledger.gained.update(dict.fromkeys(self.ledger.open_rows()))
 
 
+def _is_loose(shape: Shape) -> bool:
+    return shape.restrictions is not None and shape.restrictions.loose
+
+
 def _prefers(shape: Shape) -> bool:
-    return shape.downstream or (shape.restrictions is not None and shape.restrictions.loose)
+    return shape.downstream or _is_loose(shape)
 
 
 def _everything(shape: Shape, row: Row) -> Need:

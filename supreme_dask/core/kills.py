@@ -14,8 +14,13 @@ from supreme_dask.core.keys import Key
 
 _WHOLE = 0.90
 """Part of the largest worker that a task gets at most: what a process takes itself varies a little."""
-_NEARLY_ALL = 0.85
+NEARLY_ALL = 0.85
 """Part of the largest worker that leaves nothing to try."""
+
+_ROOM = 1.1
+"""Part of what a task held and asked for when it was stopped that it gets next."""
+_STEP = 1.25
+"""The least by which an attempt exceeds the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +80,26 @@ def larger(reserved: int, wanted: int, largest: int) -> int | None:
     largest
         Bytes that the largest worker has for tasks.
     """
-    return None if reserved >= _NEARLY_ALL * largest else min(wanted, ceil(_WHOLE * largest))
+    return None if reserved >= NEARLY_ALL * largest else min(wanted, whole(largest))
+
+
+def whole(largest: int) -> int:
+    """Return the bytes for a task that gets the largest worker to itself."""
+    return ceil(_WHOLE * largest)
+
+
+def after_stop(reserved: int, held: int, asked: int, likely: int) -> int:
+    """Return the bytes for the next attempt of a task that its worker stopped.
+
+    What it asked for is enough if it said so, with a little more for what else it makes; otherwise what its like are
+    `likely` to need. Always more than it had, so that the attempts come to an end.
+
+    Examples
+    --------
+    >>> after_stop(reserved=100, held=50, asked=450, likely=1000)
+    550
+    >>> after_stop(reserved=100, held=300, asked=0, likely=600)
+    600
+    """
+    wanted = ceil(_ROOM * (held + asked)) if asked else max(likely, 2 * reserved)
+    return max(wanted, ceil(_STEP * max(reserved, held, 1)))

@@ -1,4 +1,9 @@
-"""What each task type needs: declared amounts first, learned ones for the rest, and caution until then."""
+"""What each task type needs: declared amounts first, learned ones for the rest, and until then a guess.
+
+A guess is safe where workers stop a task that would take more than there is (`supreme_dask.worker.wall`). Where some
+worker would be killed instead, `Kinds` is cautious: a type whose memory is unknown runs where nothing else runs, one
+task at a time, until one run was measured.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.predictors import TYPICAL_PRICE
 from supreme_dask.core.profiles import Measurement, Profile
 from supreme_dask.core.resources import CPU, MEMORY, Resources
+from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Restrictions, Shape, Task
 
 _UNKNOWN_DURATION = 0.5  # seconds; what Dask assumes too (distributed.scheduler.default-task-durations)
@@ -20,17 +26,27 @@ _SMALL_INPUTS = 1 << 20
 _MANY_SHAPES = 1024
 _NOTHING = Resources()
 
-ShapeKey = tuple[str, Resources | None, Restrictions | None, float, bool, int, bool]
+_FEW_BYTES = 512
+"""One part of so many of a worker's memory may fill with results that others need before fewer are made."""
+_MOST = 0.8
+"""Part of a learned need that a task may try with where it would wait for ever."""
+_GUESS = 1 / 16
+"""Part of a thread's share that a task of unknown memory is taken to need: little, for most tasks need little, and a
+task that needs more is seen to grow, or is stopped. Of a whole share, one task fewer would fit as soon as a worker
+stores anything."""
+
+ShapeKey = tuple[Resources | None, Restrictions | None, bool, int, bool, bool]
 
 
 class Kind:
-    """One task type: its profile, the shapes of its tasks, and the runs that measure it first."""
+    """One task type: its profile, the shapes of its tasks, and what its running tasks tell already."""
 
-    __slots__ = ("assumed", "price", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
+    __slots__ = ("assumed", "grown", "price", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
 
     def __init__(self) -> None:
         self.profile = Profile()
         self.shapes: dict[ShapeKey, Shape] = {}
+        self.grown = 0  # bytes that one of its tasks held at most before any had ended
         self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
         self.price = TYPICAL_PRICE  # of a failure, when a need was learned last
         self.assumed = False  # whether its tasks no longer wait for a measurement
@@ -41,14 +57,23 @@ class Kind:
 
 
 class Kinds:
-    """All task types, by name."""
+    """All task types, by name.
+
+    Attributes
+    ----------
+    cautious : bool
+        Whether a task of unknown memory must run alone.
+    reranked : bool
+        Whether a rank has changed since this was set back.
+    """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
         self._kinds: dict[str, Kind] = {}
-        self._largest = (0, 0)
-        self.reranked = False  # whether a rank has changed since somebody set this back
+        self._extremes = (0, 0, 0)
+        self.cautious = False
+        self.reranked = False
 
     def __getitem__(self, name: str) -> Kind:
         kind = self._kinds.get(name)
@@ -64,7 +89,7 @@ class Kinds:
         downstream = task.inputs is not None
         size = _coarse(task.inputs.size) if task.inputs is not None else 0
         similar = _size_class(size) if downstream else -1
-        key = (task.type, task.declared, task.restrictions, task.priority[0], downstream, similar, task.alone)
+        key = (task.declared, task.restrictions, downstream, similar, task.alone, task.actor)
         kind = self[task.type]
         shape = kind.shapes.get(key)
         if shape is None:
@@ -75,6 +100,8 @@ class Kinds:
             shape.size = size
             self._resolve(kind, shape)
             self._let_look(kind)  # some predictors expect less of larger inputs
+        shape.came_last = task.priority[0]
+        shape.feeds = shape.feeds or task.feeds
         return shape
 
     def learn(self, name: str, measurement: Measurement) -> bool:
@@ -110,16 +137,36 @@ class Kinds:
         kind = self[shape.type]
         return not shape.probing or shape.alone or len(kind.probes) < kind.quota
 
-    def depth(self, shape: Shape) -> int:
-        """Return how many short tasks of a shape may be on a worker, per thread."""
-        duration = self[shape.type].profile.duration or _UNKNOWN_DURATION
-        return min(self._settings.most_ahead, max(1, int(self._settings.ahead / max(duration, 1e-4))))
+    def depth(self, shape: Shape, row: Row) -> int:
+        """Return how many tasks of a shape may be on a worker, running or waiting there.
+
+        At least one more than it has threads, as with stock Dask, and some time's worth: of types that are measured
+        to be short in all, of others beside those that run. Results that other tasks need are made only as these take
+        them, unless they are small.
+        """
+        kind, threads = self[shape.type], row.threads
+        duration = kind.profile.duration or _UNKNOWN_DURATION
+        turns = min(self._settings.most_ahead, self._settings.ahead / max(duration, 1e-4))
+        depth = threads * max(1, int(turns)) if shape.short else threads + max(1, int(threads * turns))
+        if shape.feeds and not shape.downstream:
+            held = row.capacity[MEMORY_AXIS] // _FEW_BYTES // max(kind.profile.result, 1)
+            depth = min(depth, max(held, threads + 1))
+        return depth
 
     def assume(self, name: str) -> None:
         """Let tasks of a type that nobody has measured run beside others, as if they took a thread's share."""
         self[name].assumed = True
         self._resolve_all(self[name])
         self._let_look(self[name])
+
+    def concede(self, shape: Shape, memory: int) -> None:
+        """Take a shape whose memory nobody declared to need so much until more is learned, if that is most of it."""
+        needed = dict(shape.need)
+        if (shape.declared is not None and MEMORY in shape.declared) or shape.alone:
+            return
+        if _MOST * needed.get(MEMORY_AXIS, 0) <= memory < needed.get(MEMORY_AXIS, 0):
+            shape.set_need(tuple(sorted({**needed, MEMORY_AXIS: memory}.items())))
+            self._let_look(self[shape.type])
 
     def stalled(self, name: str, seconds: float) -> None:
         """Note that tasks of a short type have been running for `seconds`, and have not ended."""
@@ -128,15 +175,33 @@ class Kinds:
         self._resolve_all(kind)
         self._let_look(kind)
 
+    def seen(self, name: str, held: int) -> None:
+        """Note that a running task holds so many bytes: others of its type may, while none was measured."""
+        kind = self[name]
+        if held > kind.grown:
+            kind.grown = held
+            if not kind.profile.count:
+                self._resolve_all(kind)
+
+    def be_cautious(self, cautious: bool) -> None:
+        """Let tasks of unknown memory run alone from now on, or beside others."""
+        if cautious != self.cautious:
+            self.cautious = cautious
+            for kind in self._kinds.values():
+                self._resolve_all(kind)
+                self._let_look(kind)
+
     def workers_changed(self) -> bool:
-        """Look again at what is cut to the largest worker, after one joined, left or changed.
+        """Look again at what follows from the largest worker and the smallest, after one joined, left or changed.
 
         Return whether what any task needs has changed by it.
         """
         rows = self._ledger.open_rows()
-        largest = tuple(max((row.capacity[axis] for row in rows), default=0) for axis in (CPU_AXIS, MEMORY_AXIS))
-        if largest != self._largest:
-            self._largest = (largest[0], largest[1])
+        cpu = max((row.capacity[CPU_AXIS] for row in rows), default=0)
+        memory = max((row.capacity[MEMORY_AXIS] for row in rows), default=0)
+        extremes = (cpu, memory, self._share_of_a_thread() or 0)
+        if extremes != self._extremes:
+            self._extremes = extremes
             changed = [self._resolve_all(kind) for kind in self._kinds.values()]
             return any(changed)
         return False
@@ -161,33 +226,49 @@ class Kinds:
 
     def _resolve(self, kind: Kind, shape: Shape) -> None:
         profile = kind.profile
+        if shape.actor:
+            shape.set_need(self._ledger.need(shape.declared or _NOTHING, threads=0))
+            return
         demand = dict(shape.declared or _NOTHING)
         demand.setdefault(CPU, self._cut(0, max(1, round(profile.cores)) * CORE))
-        memory = demand.get(MEMORY)
-        if memory is None:
+        shape.guessed = MEMORY not in demand and not kind.profile.is_sure
+        if MEMORY not in demand:
             memory = self._learned_memory(kind, shape)
-        if memory is not None:
-            demand[MEMORY] = memory
-        idle = [(IDLE_AXIS, 1)] if memory is None or shape.alone else []
+            if memory is not None:
+                demand[MEMORY] = memory
+        idle = [(IDLE_AXIS, 1)] if shape.alone or (MEMORY not in demand and self.cautious) else []
         shape.set_need(tuple(sorted([*self._ledger.need(demand), *idle])))
-        shape.short = kind.short and not idle and demand[CPU] <= CORE
+        shape.laned = not idle and demand[CPU] <= CORE and shape.restrictions is None
+        shape.short = shape.laned and kind.short
         shape.duration = profile.duration or _UNKNOWN_DURATION
         shape.timed = profile.duration is not None
         shape.rank = self._share(shape) * shape.duration
 
     def _learned_memory(self, kind: Kind, shape: Shape) -> int | None:
-        estimate = kind.profile.memory(shape.size, failure_price=kind.price)
-        if estimate is None and (kind.profile.count or kind.assumed or shape.declared):
-            # It ran, and nobody measured it: its worker has no meter. Or it cannot run alone. Or its user says
-            # what it needs, and that memory matters less. Assume the share of one thread, as the size of Dask
-            # workers commonly is chosen.
-            return min(
-                (row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._ledger.open_rows()), default=None
-            )
-        return None if estimate is None else self._cut(1, _coarse(estimate))
+        """Return the bytes that a task of a shape is taken to need; None if nothing can be said."""
+        profile = kind.profile
+        estimate = profile.memory(shape.size, failure_price=kind.price)
+        learned = None if estimate is None else self._cut(1, _coarse(estimate))
+        share = self._share_of_a_thread()
+        if not self.cautious and not profile.is_sure:
+            guess = None if share is None else max(int(_GUESS * share), self._cut(1, _coarse(kind.grown)))
+            return min((known for known in (learned, guess) if known is not None), default=None)
+        if learned is None and (profile.count or kind.assumed or shape.declared):
+            # It ran, and nobody measured it: its worker has no meter. Or it cannot run alone. Or its user says what
+            # it needs, and that memory matters less. Assume what the size of Dask workers commonly is chosen by.
+            return share
+        return learned
+
+    def _share_of_a_thread(self) -> int | None:
+        """Return a thread's share of the smallest open worker's memory; None if there is no worker."""
+        return min(
+            (row.capacity[MEMORY_AXIS] // max(row.threads, 1) for row in self._ledger.open_rows()), default=None
+        )
 
     def _price(self, profile: Profile, inputs: int) -> float:
-        """Return what the kill of a run with such inputs would cost on the workers as they are."""
+        """Return what a run with such inputs costs if it gets too little, on the workers as they are."""
+        if not self.cautious:
+            return 1.0  # a task that is stopped loses its own attempt and no other
         memory = profile.memory(inputs, failure_price=1.0)
         own = (memory or 0) * (profile.duration or 0.0)
         # Soon they may be full of its like, though they are empty now.
@@ -200,7 +281,7 @@ class Kinds:
 
     def _cut(self, which: int, amount: int) -> int:
         # What nobody declared must not make a task wait for a worker larger than any.
-        largest = self._largest[which]
+        largest = self._extremes[which]
         return min(amount, largest) if largest else amount
 
     def _share(self, shape: Shape) -> float:

@@ -1,4 +1,4 @@
-"""What is free where: the one mutable thing in the core.
+"""What is free where: the one thing in the core that writes accounts.
 
 One owner, no clock, no I/O. Events in (a worker joined, a task was placed, it ended), and out come the rows
 that gained room. Amounts are integers along numbered axes: a vector step with names costs twenty times as
@@ -8,8 +8,9 @@ A row is a worker. Of its memory, `capacity` is what the empty worker could give
 ``capacity − burden − reservations``, where the burden is what the worker holds already: stored results,
 fetched inputs, and growth that nobody reserved.
 
-Short tasks may wait on a row behind those that run (look-ahead). All of them reserve memory; only as many as
-can run at once reserve threads and cpu. Such a pair of one thread and one core is a *lane*.
+Tasks that take one thread and one core at most may wait on a row behind those that run (look-ahead). All of them
+reserve memory; only as many as can run at once reserve threads and cpu. Such a pair of one thread and one core is a
+*lane*.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Ledger:
 
     Attributes
     ----------
+    bandwidth : float
+        Bytes per second that a worker fetches from another.
     axes : dict of str to int
         Number of each resource's axis, by its name.
     names : list of str
@@ -66,6 +69,7 @@ class Ledger:
         self.ghosts: dict[tuple[str, Key], Reservation] = {}
         self.gained: dict[Row, None] = {}
         self.hungry: dict[Row, None] = {}
+        self.bandwidth = 100e6
         self.version = 0
         self._staked = 0.0
         self.total = [0] * len(self.names)
@@ -105,6 +109,23 @@ class Ledger:
             row.burden = amount
             row.free[MEMORY_AXIS] += gain
             self._note(row, gained=gain > 0)
+
+    def set_unbacked(self, row: Row, amount: int) -> None:
+        """Note the bytes that tasks have reserved on a row and its process does not hold."""
+        row.unbacked = amount
+
+    def lend(self, reservation: Reservation) -> None:
+        """Give others the memory that a task has reserved and does not hold."""
+        amount = min(reservation.memory, reservation.row.unbacked)
+        reservation.row.unbacked -= amount
+        reservation.lent = True
+        self.set_memory(reservation, reservation.memory - amount)
+
+    def set_stuck(self, row: Row, stuck: bool) -> None:
+        """Note whether nothing ends on a row and all that runs there has lent its memory."""
+        if stuck != row.is_stuck:
+            row.is_stuck = stuck
+            self._note(row, gained=stuck)
 
     def set_stake(self, row: Row, redo: float) -> None:
         """Note what would be lost with a worker: half of what runs there on average, and what only it holds.
@@ -169,26 +190,24 @@ class Ledger:
     def fits(self, row: Row, need: Need, shape: Shape | None = None) -> bool:
         """Tell whether `need` is free on a row, now.
 
-        A row on which nothing runs gives all memory that is not reserved: what it stores can be spilled,
-        and a task that only an empty worker can hold must run some time.
+        A row on which nothing runs, or only what has lent its memory, gives all that is not reserved: what it stores
+        can be spilled, and a task that only an empty worker can hold must run some time.
         """
-        if not within(need, self.room(row)):
-            return False
-        return row.promise is None or row.promise.shape is shape or row.promise.admits(need)
+        return within(need, self.room(row)) and (row.promise is None or _may_pass(row.promise, need, shape))
 
-    def fits_behind(self, row: Row, rest: Need) -> bool:
-        """Tell whether a short task may wait on a row for a thread. `rest` is its need but threads and cpu.
+    def fits_behind(self, row: Row, rest: Need, shape: Shape) -> bool:
+        """Tell whether a task may wait on a row for a thread. `rest` is its need but threads and cpu.
 
         Only where threads run out before cpu does: the worker starts as many tasks as it has threads.
         """
         free = row.free
-        if row.promise is not None or free[THREADS_AXIS] * CORE > max(free[CPU_AXIS], 0):
+        if free[THREADS_AXIS] * CORE > max(free[CPU_AXIS], 0):
             return False
-        return within(rest, free)
+        return within(rest, free) and (row.promise is None or _may_pass(row.promise, shape.need, shape))
 
-    def room(self, row: Row) -> list[int]:
-        """Return what a row can give to its next task, by axis; see `fits`."""
-        if row.active:
+    def room(self, row: Row, *, spilled: bool = False) -> list[int]:
+        """Return what a row can give to its next task, by axis, or could if all that it stores was spilled."""
+        if row.active and not row.is_stuck and not spilled:
             return row.free
         room = list(row.free)
         room[MEMORY_AXIS] += row.burden  # actors and seceded tasks keep what they reserved
@@ -213,13 +232,13 @@ class Ledger:
                 yield row
 
     # ------------------------------------------------------------------------------------ tasks
-    def reserve(self, key: Key, row: Row, need: Need, shape: Shape | None = None) -> None:
+    def reserve(self, key: Key, row: Row, need: Need, shape: Shape | None = None) -> Reservation:
         """Set `need` aside on a row for a task; the caller has asked whether it fits.
 
-        A short task passes its need but threads and cpu: the lanes hold those.
+        A task in a lane passes its need but threads and cpu: the lanes hold those.
         """
-        short = shape is not None and shape.short
-        reservation = Reservation(key, row, need, shape, short=short)
+        laned = shape is not None and shape.laned
+        reservation = Reservation(key, row, need, shape, laned=laned)
         self.reservations[key] = row.tasks[key] = reservation
         add(row.free, need, -1)
         if row.promise is not None:
@@ -228,11 +247,25 @@ class Ledger:
             shape.running += 1
         if reservation.running:
             row.active += 1
+            row.is_stuck = False
             self._note_idle(row)
-        if short:
-            row.short += 1
+        if laned:
+            row.laned += 1
             self._widen(row)
         self._stale[row] = None
+        return reservation
+
+    def set_memory(self, reservation: Reservation, amount: int) -> None:
+        """Change the bytes that are set aside for a task which runs: it was seen to take more, or less."""
+        row, gain = reservation.row, reservation.memory - amount
+        if not gain or row.unlimited:
+            return
+        others = [part for part in reservation.need if part[0] != MEMORY_AXIS]
+        reservation.need = tuple(sorted([*others, (MEMORY_AXIS, amount)]))
+        row.free[MEMORY_AXIS] += gain
+        if row.promise is not None and reservation.key in row.promise.guests:
+            row.promise.beside[MEMORY_AXIS] += gain
+        self._note(row, gained=gain > 0)
 
     def release(self, key: Key) -> Reservation | None:
         """Give back what a task held, if it held anything."""
@@ -241,25 +274,16 @@ class Ledger:
             self._give_back(reservation)
         return reservation
 
-    def secede(self, key: Key, *, keep_memory: bool) -> None:
-        """Give back the thread and the cpu of a task that left its worker's pool of threads."""
+    def secede(self, key: Key) -> None:
+        """Give back what a task held that left its worker's pool of threads, but what its user named.
+
+        Its memory too, whoever said how much: it may wait for others that need it, and from now on the heartbeats of
+        its worker tell what it takes.
+        """
         reservation = self.reservations[key]
         self._give_back(reservation)
-        gone = (CPU_AXIS,) if keep_memory else (CPU_AXIS, MEMORY_AXIS)
-        kept = tuple((axis, amount) for axis, amount in reservation.need if axis and axis not in gone)
+        kept = tuple(part for part in reservation.need if part[0] not in (THREADS_AXIS, CPU_AXIS, MEMORY_AXIS))
         self.reserve(key, reservation.row, ((THREADS_AXIS, 0), *kept))
-
-    def trust_heartbeats(self, row: Row) -> None:
-        """Give back the memory that is held for want of a measurement: what the tasks really take is a burden."""
-        for reservation in row.tasks.values():
-            if reservation.guessed:
-                held = tuple(part for part in reservation.need if part[0] == MEMORY_AXIS)
-                reservation.need = tuple(part for part in reservation.need if part[0] != MEMORY_AXIS)
-                reservation.guessed = False
-                add(row.free, held)
-                if row.promise is not None and reservation.key in row.promise.guests:
-                    add(row.promise.beside, held)
-                self._note(row)
 
     def abandon(self, key: Key) -> None:
         """Keep what a cancelled task holds until its worker says that its thread is done."""
@@ -278,19 +302,23 @@ class Ledger:
             self._give_back(ghost)
 
     def set_refill(self, row: Row) -> None:
-        """Wait with the next batch of short tasks until half of those that are on the row have ended."""
-        row.refill_at = row.short // 2
+        """Wait with the next batch of short tasks until half of those that are on the row have ended.
+
+        Of long ones one waits at most, and another is due as soon as that runs.
+        """
+        all_short = all(one.shape.short for one in row.tasks.values() if one.laned and one.shape is not None)
+        row.refill_at = row.laned // 2 if all_short else row.laned - 1
         self.hungry.pop(row, None)
 
     # --------------------------------------------------------------------------------- promises
-    def promise(self, row: Row, shape: Shape, need: Need) -> None:
-        """Let a row drain until `need` fits there, for `shape`."""
+    def promise(self, row: Row, shape: Shape, until: float) -> None:
+        """Let a row drain until a task of `shape` fits there, or the time comes."""
         beside = list(row.capacity)
         beside[MEMORY_AXIS] -= row.burden
-        add(beside, need, -1)
-        if is_idle(need):
+        add(beside, shape.need, -1)
+        if is_idle(shape.need):
             beside[THREADS_AXIS] = beside[MEMORY_AXIS] = 0
-        row.promise = Promise(shape, beside)
+        row.promise = Promise(shape, beside, until)
 
     def end_promise(self, row: Row) -> None:
         """Let others in again: the big task was placed, or needs the row no more."""
@@ -333,9 +361,9 @@ class Ledger:
         if reservation.running:
             row.active -= 1
             self._note_idle(row)
-        if reservation.short:
-            row.short -= 1
-            gained = self._narrow(row) or row.short <= row.refill_at
+        if reservation.laned:
+            row.laned -= 1
+            gained = self._narrow(row) or row.laned <= row.refill_at
             if gained and row.is_open:
                 self.hungry[row] = None
         else:
@@ -345,15 +373,21 @@ class Ledger:
 
     def _widen(self, row: Row) -> None:
         free = row.free
-        while row.lanes < row.short and free[THREADS_AXIS] >= 1 and free[CPU_AXIS] >= CORE:
+        while row.lanes < row.laned and free[THREADS_AXIS] >= 1 and free[CPU_AXIS] >= CORE:
             row.lanes += 1
             free[THREADS_AXIS] -= 1
             free[CPU_AXIS] -= CORE
 
     def _narrow(self, row: Row) -> bool:
-        if row.lanes <= row.short:
+        if row.lanes <= row.laned:
             return False
         row.lanes -= 1
         row.free[THREADS_AXIS] += 1
         row.free[CPU_AXIS] += CORE
         return True
+
+
+def _may_pass(promise: Promise, need: Need, shape: Shape | None) -> bool:
+    if promise.shape is shape or promise.admits(need):
+        return True
+    return shape is not None and shape.user_priority < promise.shape.user_priority

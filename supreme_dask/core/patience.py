@@ -1,9 +1,12 @@
-"""What becomes of those who wait too long.
+"""What becomes of tasks that wait too long.
 
-A task that is passed over is promised a worker; so is one that would end when all else is done. A type that nobody
-has measured may probe on more workers the longer its first probe takes, and in the end beside others: those may be
-waiting for it. Tasks that wait on a worker behind one that turned out long are taken back when another worker idles.
-Tasks that no worker could ever run are reported, and fail only if the operator says so.
+A task that is passed over is promised a worker, for as long as that is likely to help; so is one that would end when
+all else is done. Tasks may wait for each other, by events, queues or results, so no reservation keeps another task
+waiting without end: what takes far longer than its like, and does not hold what it has reserved, lends that. Tasks
+that wait on a worker are taken back when another idles. Tasks that no worker could ever run are reported, and fail
+only if the operator says so.
+
+Where types of unknown memory run alone, more of them may the longer the first takes, and in the end beside others.
 """
 
 from __future__ import annotations
@@ -13,20 +16,23 @@ from collections.abc import Iterator
 from itertools import islice
 
 from supreme_dask.core import placement, reasons
-from supreme_dask.core.axes import CORE, CPU_AXIS, THREADS_AXIS
+from supreme_dask.core.axes import CORE, CPU_AXIS, MEMORY_AXIS, THREADS_AXIS, within
 from supreme_dask.core.instructions import Fail, Instruction, Recall, Settings, Warn
 from supreme_dask.core.kinds import Kinds
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
-from supreme_dask.core.rows import Row
+from supreme_dask.core.resources import MEMORY
+from supreme_dask.core.rows import Reservation, Row
 from supreme_dask.core.shapes import Shape
 
-_STALL = 0.1  # seconds without a short task ending on a worker that has some waiting
+_STALL = 0.1  # seconds that tasks wait on a worker where none has ended, before an idle one may have them
 _PACES = 2.0  # how many usual task durations a task may be passed over
-_BLOCKED = 10.0  # patiences after which tasks that run may be waiting for those that do not
-_BUSY = 6.0  # times as long where the worker computes: another task of its process may, or one that is still growing
+_OVERDUE = 2.0  # expected durations after which a task may be waiting for others
+_DECLARED = 5.0  # times as long for one whose memory its user has declared
+_BUSY = 6.0  # times as long where nothing stops a task that grows, and the worker computes: it may be growing
+_BLOCKED = 10.0  # patiences after which that is so at the earliest, and types of unknown memory no longer run alone
 _FEW = 8
-_REPORT = 0.5
+_REPORT = 0.5  # seconds between two looks at every worker
 
 
 class Patience:
@@ -46,11 +52,12 @@ class Patience:
         self._settings = settings
         self._promised: dict[Row, Shape] = {}
         self._next_report = 0.0
+        self._next_lending = 0.0
 
     def tick(self, now: float) -> list[Instruction]:
         """Return what is to be done for those who have waited too long at the time `now`."""
         self._widen_probes(now)
-        self._unblock(now)
+        self._lend(now)
         self._keep_promises(now)
         return [*self._recalls(now), *self._report_infeasible(now)]
 
@@ -65,78 +72,125 @@ class Patience:
                 kind.quota = 2 * len(kind.probes)
                 self._ledger.gained.update((row, None) for row in self._ledger.open_rows() if not row.active)
 
-    def _unblock(self, now: float) -> None:
-        """Let tasks of unknown memory run beside others on workers where nothing has moved for long.
-
-        Tasks talk to each other, by events, locks and queues. One that has a worker to itself until it was measured,
-        and waits there for another, would wait for ever.
-        """
-        long = max(_BLOCKED * self._settings.patience, _BLOCKED * self.pace)
-        waiting = [shape for shape in self._queues.in_order() if now - shape.since > long]
-        blocked = (
-            [row for row in self._ledger.open_rows() if row.active and _is_quiet(row, now, long)] if waiting else []
-        )
-        if not blocked:
+    # ---------------------------------------------------------------------------------- lending
+    def _lend(self, now: float) -> None:
+        """Let tasks have the memory that others have reserved and do not hold though they run long."""
+        if now < self._next_lending:
             return
-        for row in blocked:
-            self._ledger.trust_heartbeats(row)
+        self._next_lending = now + _REPORT
+        waiting = [shape for shape in self._queues.in_order() if now - shape.since > self._settings.patience]
+        if not waiting:
+            return
+        for row in self._ledger.open_rows():
+            behind = row.waiting
+            for one in list(row.tasks.values()):
+                if not one.lent and self._is_overdue(one, now) and one not in behind:
+                    self._ledger.lend(one)
+            self._ledger.set_stuck(row, row.active > 0 and all(one.lent for one in row.tasks.values() if one.running))
         for shape in waiting:
-            if shape.probing:
-                self._kinds.assume(shape.type)
-                self._ledger.gained.update((row, None) for row in blocked)
+            if now - shape.since > _BLOCKED * self._settings.patience:
+                self._concede(shape)
+
+    def _concede(self, shape: Shape) -> None:
+        """Let a task that waits for memory which nobody declared try with a little less than its like need.
+
+        What runs may never end. A task that needs more is stopped, and has lost its own attempt.
+        """
+        if shape.probing and not shape.alone:
+            self._kinds.assume(shape.type)
+        elif not self._kinds.cautious:
+            rows = placement.hosts(self._ledger, shape)
+            row = max(rows, key=lambda row: self._ledger.room(row)[MEMORY_AXIS], default=None)
+            if row is not None:
+                self._kinds.concede(shape, self._ledger.room(row)[MEMORY_AXIS])
+
+    def _is_overdue(self, reservation: Reservation, now: float) -> bool:
+        shape = reservation.shape
+        if shape is None or not reservation.running:
+            return False
+        expected = max(self._settings.patience, _OVERDUE * shape.duration)
+        if shape.declared is not None and MEMORY in shape.declared:
+            expected *= _DECLARED
+        if self._kinds.cautious:
+            expected = max(expected, _BLOCKED * self._settings.patience) * (_BUSY if reservation.row.busy else 1.0)
+        return now - reservation.since > expected
 
     # --------------------------------------------------------------------------------- promises
     def _keep_promises(self, now: float) -> None:
-        self._end_promises()
+        self._end_promises(now)
         patience = max(self._settings.patience, _PACES * self.pace)
         allowed = max(1, len(self._ledger.rows) // _FEW)
         backlog = sum(shape.count * shape.rank for shape in self._queues.in_order())
         promised = Counter(self._promised.values())
+        first = next(self._queues.in_order(), None)
         for shape in islice(self._queues.in_order(), _FEW):
-            if len(self._promised) >= allowed:
+            if len(self._promised) >= allowed or first is None or shape.user_priority != first.user_priority:
                 # Nor may all drain for those that would end last: while work goes on to come, nothing does.
                 return
             passed_over = now - shape.since > patience and not promised[shape]
-            if (passed_over or _ends_last(shape, promised[shape], backlog)) and self._may_be_promised(shape):
-                self._promise(shape)
+            if (passed_over or _ends_last(shape, promised[shape], backlog)) and self._may_be_promised(shape, now):
+                self._promise(shape, now)
 
-    def _may_be_promised(self, shape: Shape) -> bool:
-        return not shape.short and self._kinds.may_start(shape) and self._has_host(shape)
+    def _may_be_promised(self, shape: Shape, now: float) -> bool:
+        if shape.short or now < shape.promise_after:
+            return False
+        if shape.laned and any(within(shape.rest, row.free) for row in self._ledger.open_rows()):
+            return False  # it lacks a thread only, and gets the next in its turn
+        return self._kinds.may_start(shape) and self._has_host(shape)
 
-    def _end_promises(self) -> None:
+    def _end_promises(self, now: float) -> None:
         for row, shape in list(self._promised.items()):
             if row.promise is None or row.promise.shape is not shape:
                 del self._promised[row]
-            elif not shape.count:
+                shape.promises = 0
+            elif not shape.count or row.promise.need != shape.need or now > row.promise.until:
                 del self._promised[row]
+                # Each in vain lets others run for twice as long before the next: what runs here may never end.
+                shape.promises += 1
+                shape.promise_after = now + self._settings.patience * 2**shape.promises
                 self._ledger.end_promise(row)
 
-    def _promise(self, shape: Shape) -> None:
+    def _promise(self, shape: Shape, now: float) -> None:
         free = [row for row in placement.hosts(self._ledger, shape) if row.promise is None]
         if free:
             row = max(free, key=lambda row: placement.freedom(row, shape.need))
-            self._ledger.promise(row, shape, shape.need)
+            self._ledger.promise(row, shape, now + self._drains_within(row, now))
             self._promised[row] = shape
+
+    def _drains_within(self, row: Row, now: float) -> float:
+        """Return the seconds in which what runs on a row ought to have ended."""
+        running = ((one.since, one.shape) for one in row.tasks.values() if one.shape is not None)
+        left = (since + _OVERDUE * shape.duration - now for since, shape in running)
+        return self._settings.patience + max(0.0, max(left, default=0.0))
 
     # ---------------------------------------------------------------------------------- recalls
     def _recalls(self, now: float) -> Iterator[Recall]:
+        """Take tasks back that wait on a worker where none has ended for a while, if an idle one could run them."""
         late = [row for row in self._ledger.open_rows() if row.behind and self._is_late(row, now)]
-        if late and self._somebody_idles():
-            for row in late:
-                waiting = [key for key, reservation in row.tasks.items() if reservation.short][row.lanes :]
-                yield Recall(row.address, waiting)
+        idle = list(self._ledger.rows_fitting(((THREADS_AXIS, 1), (CPU_AXIS, CORE)))) if late else []
+        threads = sum(row.free[THREADS_AXIS] for row in idle)
+        for row in late:
+            keys = [one.key for one in row.waiting if any(self._gains(one, other) for other in idle)][:threads]
+            if keys:
+                threads -= len(keys)
                 row.progress = now  # ask again only after as long a wait
+                yield Recall(row.address, keys)
 
     def _is_late(self, row: Row, now: float) -> bool:
         if now - row.progress > _STALL:
-            for name in {res.shape.type for res in row.tasks.values() if res.short and res.shape is not None}:
+            for name in {one.shape.type for one in row.tasks.values() if one.laned and one.shape and one.shape.short}:
                 self._kinds.stalled(name, now - row.progress)
             return True
-        return any(res.short and res.shape is not None and not res.shape.short for res in row.tasks.values())
+        return any(one.shape is not None and not one.shape.short for one in row.waiting)
 
-    def _somebody_idles(self) -> bool:
-        thread = ((THREADS_AXIS, 1), (CPU_AXIS, CORE))
-        return next(iter(self._ledger.rows_fitting(thread)), None) is not None
+    def _gains(self, reservation: Reservation, idle: Row) -> bool:
+        """Tell whether a task that waits on a worker may run on an idle one, and fetches no longer than it waits."""
+        shape, row, inputs = reservation.shape, reservation.row, reservation.inputs
+        if shape is None or not within(shape.need, self._ledger.room(idle)):
+            return False
+        away = inputs.missing(idle.address) - inputs.missing(row.address) if inputs is not None else 0
+        waits = (1 + row.behind / max(row.threads, 1)) * shape.duration
+        return away / self._ledger.bandwidth < waits
 
     # ------------------------------------------------------------------------------- infeasible
     def _report_infeasible(self, now: float) -> Iterator[Instruction]:
@@ -161,10 +215,6 @@ class Patience:
 
     def _why(self, shape: Shape) -> str:
         return reasons.waiting(shape.type, placement.refuse(self._ledger, shape))
-
-
-def _is_quiet(row: Row, now: float, seconds: float) -> bool:
-    return now - row.progress > (_BUSY * seconds if row.busy else seconds)
 
 
 def _ends_last(shape: Shape, promised: int, backlog: float) -> bool:

@@ -11,13 +11,16 @@ import heapq
 from collections.abc import Iterator
 from itertools import islice
 
-from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
+from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.reasons import Unplaceable
 from supreme_dask.core.rows import Row
 from supreme_dask.core.shapes import Inputs, Shape
 
 _CHOICES = 8
+_STILL = 1.0  # seconds without a task ending; a worker that reads what it spilled is still for some tenths
+_WORTHWHILE = 0.005  # seconds; a shorter task is worth no transfer
+_NEAR = 1 << 16  # bytes of inputs that are no reason to wait for a worker
 _PROBE_CHOICES = 64  # a task of unknown size goes to the largest worker; it is worth looking for
 
 
@@ -34,6 +37,8 @@ def pick(ledger: Ledger, shape: Shape, inputs: Inputs | None = None, start: int 
     start
         Number of the row to look at first; a caller that advances it spreads equals over equals.
     """
+    if shape.actor:
+        return _pick_for_actor(ledger, shape, inputs)
     axis = MEMORY_AXIS if shape.probing else _dominant_axis(ledger, shape.need)
     spread = shape.probing or axis in (THREADS_AXIS, CPU_AXIS)
     best, best_score = None, None
@@ -47,12 +52,7 @@ def pick(ledger: Ledger, shape: Shape, inputs: Inputs | None = None, start: int 
 
 def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
     """Tell whether a task of a shape fits on a row now, with the inputs that it has to fetch."""
-    restrictions = shape.restrictions
-    if (
-        restrictions is not None
-        and not restrictions.permit(row.address, row.host)
-        and not (restrictions.loose and row in permitted(ledger, shape))
-    ):
+    if shape.restrictions is not None and not _is_permitted(ledger, row, shape):
         return False
     need = with_inputs(shape.need, inputs, row)
     if inputs is not None and not ledger.could_fit(row, need):
@@ -61,6 +61,26 @@ def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
         # It takes a whole worker, and its inputs are where it may not run: it must run some time.
         need = cut(need, row)
     return ledger.fits(row, need, shape)
+
+
+def waits_for_inputs(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs, now: float) -> bool:
+    """Tell whether a task waits for the worker that has its inputs, rather than have them fetched to a row.
+
+    Only where it waits there for a thread, or for what the worker stores to be spilled, and the worker gets on with
+    what it runs. Stock Dask steals by the same rule, and neither very short tasks nor unknown ones.
+    """
+    home = ledger.rows.get(inputs.home)
+    if home is None or home is row or not home.is_open or home.promise is not None:
+        return False
+    away = inputs.missing(row.address) - inputs.missing(home.address)
+    if away <= _NEAR or not within(shape.rest, ledger.room(home, spilled=True)):
+        return False
+    fetch = away / ledger.bandwidth
+    wait = 0.0
+    if shape.timed and shape.duration >= _WORTHWHILE:
+        turns = max(home.behind + shape.count_at(home.address), 1) / max(home.threads, 1)
+        wait = shape.duration * (1 + turns)
+    return wait < 1.5 * (fetch + shape.duration) and now - home.progress < max(_STILL, fetch, 2 * wait)
 
 
 def with_inputs(need: Need, inputs: Inputs | None, row: Row) -> Need:
@@ -111,6 +131,27 @@ def permitted(ledger: Ledger, shape: Shape) -> list[Row]:
 def freedom(row: Row, need: Need) -> float:
     """Return the part of `need` that is free on a row already: 1.0 where it fits."""
     return min((min(row.free[axis] / amount, 1.0) for axis, amount in need if amount), default=1.0)
+
+
+def _pick_for_actor(ledger: Ledger, shape: Shape, inputs: Inputs | None) -> Row | None:
+    """Return the worker with a free thread, for it is made in one, where the fewest actors live."""
+    rows = [row for row in permitted(ledger, shape) if ledger.fits(row, shape.need, shape)]
+    held = inputs or Inputs(0)
+    return min(
+        rows,
+        key=lambda row: (row.free[THREADS_AXIS] <= 0, row.residents, held.missing(row.address)),
+        default=None,
+    )
+
+
+def _is_permitted(ledger: Ledger, row: Row, shape: Shape) -> bool:
+    """Tell whether restrictions let a shape run on a row; loose ones do where no preferred worker has room."""
+    if shape.restrictions is None or shape.restrictions.permit(row.address, row.host):
+        return True
+    preferred = permitted(ledger, shape)
+    return shape.restrictions.loose and (
+        row in preferred or not any(ledger.fits(other, shape.need, shape) for other in preferred)
+    )
 
 
 def _filtered(ledger: Ledger, shape: Shape, inputs: Inputs | None, start: int) -> Iterator[Row]:

@@ -15,6 +15,9 @@ from supreme_dask.core.predictors import TYPICAL_PRICE
 MEASURED_KEY = "supreme"
 """Where a worker puts a measurement into the metadata of a task, which travels with its result."""
 
+RESERVED_KEY = "supreme-reserved"
+"""The annotation that tells a worker the bytes set aside for a task, and whether its next error is its own."""
+
 _PERIOD = 8
 """Runs after which duration, cores and network begin to be forgotten; after twice as many they are."""
 _TELLING = 0.010
@@ -43,6 +46,8 @@ class Measurement:
         Those of them that had to come over the network.
     killed : bool
         The run was ended for its memory: the true peak is above `memory`.
+    result : int
+        Bytes of its result.
     """
 
     wall: float
@@ -52,6 +57,7 @@ class Measurement:
     inputs: int = 0
     fetched: int = 0
     killed: bool = False
+    result: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,16 @@ class Profile:
         Measurements taken.
     version : int
         Rises whenever the next estimate of memory or cores may differ.
+    result : int
+        Bytes of a usual result; not kept beyond the process.
     """
 
-    __slots__ = ("_needs", "_period", "_previous", "count", "version")
+    __slots__ = ("_needs", "_period", "_previous", "count", "result", "version")
 
     def __init__(self) -> None:
         self.count = 0
         self.version = 0
+        self.result = 0
         self._period = _Period()
         self._previous = _Period()
         self._needs = Needs()
@@ -117,10 +126,16 @@ class Profile:
         if full:
             self._previous, self._period = self._period, _Period()
         self._period.add(measurement)
+        self.result += (measurement.result - self.result) // min(self.count, _PERIOD)
         if cores is not None:
             self.version += cores != self.cores
         if measurement.memory is not None:
             self.version += self._needs.learn(_seen(measurement, measurement.memory))
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether some run told exactly what it needed, or that it needed more; others only bound it from above."""
+        return self._needs.largest > 0 or self._needs.kills > 0
 
     @property
     def duration(self) -> float | None:

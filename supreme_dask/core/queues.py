@@ -1,42 +1,27 @@
-"""Who waits, in the order in which they go.
+"""Which tasks wait, in the order in which they go.
 
-The user's priority first. Within one, tasks that consume what others produced go before sources, in the order
-of the graph: they free memory. Sources go by dominant share × duration, largest first, which packs best.
+The user's priority first. Within one, tasks that consume what others produced go before sources, and so do tasks
+that running tasks submit and wait for: they free memory and threads. Then the earlier submission goes first, and
+within it the order of the graph. Only sources that feed nothing may go largest first (dominant share × duration)
+within one submission: that packs best, and holds nothing back.
+
+This is the order of stock Dask, whose sources wait at the scheduler while consumers go to workers at once.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, KeysView
 from itertools import count
-from operator import attrgetter
+from operator import itemgetter
 
 from supreme_dask.core.keys import Key
 from supreme_dask.core.shapes import Shape, Task
 
-_user_priority = attrgetter("user_priority")
+_Place = tuple[float, bool, float, float, float, int]
+"""User priority, whether sources wait behind others, generation, order in the graph, rank, order of arrival."""
 
-
-class Band:
-    """The shapes of one user priority that have waiting tasks."""
-
-    __slots__ = ("downstream", "sources", "user_priority")
-
-    def __init__(self, user_priority: float) -> None:
-        self.user_priority = user_priority
-        self.downstream: list[Shape] = []
-        self.sources: list[Shape] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.downstream or self.sources)
-
-    def in_order(self, address: str | None = None) -> Iterator[Shape]:
-        """Yield the shapes, first to go first, as seen by one worker."""
-        if len(self.downstream) > 1:
-            yield from sorted(self.downstream, key=lambda shape: _head_priority(shape, address))
-        else:
-            yield from self.downstream
-        yield from self.sources
+_first = itemgetter(0)
 
 
 class Queues:
@@ -44,7 +29,8 @@ class Queues:
 
     def __init__(self) -> None:
         self._held: dict[Key, Shape] = {}
-        self._bands: list[Band] = []
+        self._order: list[tuple[_Place, Shape]] = []  # as the first task of each shape goes
+        self._places: dict[Shape, _Place] = {}
         self._numbers = count()
 
     def __len__(self) -> int:
@@ -63,57 +49,52 @@ class Queues:
 
     def push(self, task: Task, shape: Shape) -> None:
         """Let a task wait."""
-        if not shape.count:
-            self._enter(shape)
         shape.push(task, next(self._numbers))
         self._held[task.key] = shape
+        head = shape.head()
+        if head is not None and head.key == task.key:  # one behind the first of its shape changes no order
+            self._put(shape)
 
     def remove(self, key: Key) -> Shape | None:
         """Let a task wait no more; return its shape, if it waited."""
         shape = self._held.pop(key, None)
         if shape is not None:
+            head = shape.head()
             shape.remove(key)
-            if not shape.count:
-                self._leave(shape)
+            if head is not None and head.key == key:
+                self._put(shape)
         return shape
 
-    def in_order(self, address: str | None = None) -> Iterator[Shape]:
-        """Yield the shapes that have waiting tasks, first to go first, as seen by one worker."""
-        for band in self._bands:
-            yield from band.in_order(address)
+    def in_order(self) -> Iterator[Shape]:
+        """Yield the shapes that have waiting tasks, first to go first."""
+        return (shape for _, shape in self._order)
 
     def any_before(self, user_priority: float) -> bool:
         """Tell whether a task waits that the user put before those of this priority."""
-        return bool(self._bands) and self._bands[0].user_priority < user_priority
+        return bool(self._order) and self._order[0][0][0] < user_priority
 
     def rank(self) -> None:
-        """Put the sources in order again, after what is known of them changed."""
-        for band in self._bands:
-            band.sources.sort(key=_largest_first)
+        """Put the shapes in order again, after what is known of them changed."""
+        for shape in list(self._places):
+            self._put(shape)
 
-    def _enter(self, shape: Shape) -> None:
-        band = next((band for band in self._bands if band.user_priority == shape.user_priority), None)
-        if band is None:
-            band = Band(shape.user_priority)
-            insort(self._bands, band, key=_user_priority)
-        if shape.downstream:
-            band.downstream.append(shape)
-        else:
-            insort(band.sources, shape, key=_largest_first)
-
-    def _leave(self, shape: Shape) -> None:
-        for band in self._bands:
-            if band.user_priority == shape.user_priority:
-                (band.downstream if shape.downstream else band.sources).remove(shape)
-                if not band:
-                    self._bands.remove(band)
-                return
+    def _put(self, shape: Shape) -> None:
+        old = self._places.pop(shape, None)
+        if old is not None:
+            del self._order[bisect_left(self._order, old, key=_first)]
+        place = _place_of(shape)
+        if place is not None:
+            self._places[shape] = place
+            insort(self._order, (place, shape), key=_first)
 
 
-def _head_priority(shape: Shape, address: str | None) -> tuple[float, ...]:
-    head = shape.head(address)
-    return head.priority if head is not None else ()
-
-
-def _largest_first(shape: Shape) -> float:
-    return -shape.rank
+def _place_of(shape: Shape) -> _Place | None:
+    head = shape.head()
+    if head is None:
+        return None
+    user, generation, order = (*head.priority, 0.0, 0.0)[:3]
+    # Dask numbers generations 1, 2, 3; what a running task submits gets a fraction.
+    is_source = not shape.downstream and not generation % 1
+    if is_source and not shape.feeds:
+        return user, True, generation, 0.0, -shape.rank, head.number
+    return user, is_source, generation, order, 0.0, head.number

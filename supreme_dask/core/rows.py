@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, UNLIMITED, Need, add
 from supreme_dask.core.keys import Key
-from supreme_dask.core.shapes import Shape
+from supreme_dask.core.shapes import Inputs, Shape
 
 
 class Row:
@@ -20,13 +20,15 @@ class Row:
         "host",
         "index",
         "is_open",
+        "is_stuck",
+        "laned",
         "lanes",
         "progress",
         "promise",
         "refill_at",
-        "short",
         "stake",
         "tasks",
+        "unbacked",
     )
 
     def __init__(self, index: int, address: str, host: str, axes: int) -> None:
@@ -38,13 +40,15 @@ class Row:
         self.burden = 0
         self.busy = False  # whether its process computes, as last heard
         self.is_open = False
+        self.is_stuck = False  # whether nothing ends here, and all that runs has lent its memory
         self.tasks: dict[Key, Reservation] = {}
         self.active = 0  # tasks that run or wait here
-        self.short = 0  # short ones among them
-        self.lanes = 0  # threads reserved for the short ones
-        self.refill_at = 0  # so few short ones are left when it is worth sending more
+        self.laned = 0  # those among them that run in lanes, or wait for one
+        self.lanes = 0  # threads reserved for these
+        self.refill_at = 0  # so few laned ones are left when it is worth sending more
         self.progress = 0.0  # when a task was last placed here, or ended
         self.promise: Promise | None = None
+        self.unbacked = 0  # bytes reserved that its process does not hold, as last heard
         self.stake = 0.0  # byte-seconds of work that would be lost with it, as last heard
 
     @property
@@ -59,8 +63,13 @@ class Row:
 
     @property
     def behind(self) -> int:
-        """Number of short tasks that wait here for a thread."""
-        return self.short - self.lanes
+        """Number of tasks that wait here for a thread."""
+        return self.laned - self.lanes
+
+    @property
+    def waiting(self) -> list[Reservation]:
+        """Those tasks: what was placed first runs first."""
+        return [one for one in self.tasks.values() if one.laned][self.lanes :] if self.behind else []
 
     @property
     def unlimited(self) -> bool:
@@ -71,32 +80,52 @@ class Row:
 class Reservation:
     """What one task holds on one row, from its placement until its thread is done with it."""
 
-    __slots__ = ("fetched", "guessed", "key", "need", "row", "running", "shape", "short")
+    __slots__ = ("guessed", "inputs", "key", "laned", "lent", "need", "row", "running", "shape", "since")
 
-    def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, short: bool) -> None:
+    def __init__(self, key: Key, row: Row, need: Need, shape: Shape | None, *, laned: bool) -> None:
         self.key = key
         self.row = row
         self.need = need
         self.shape = shape
-        self.short = short
-        self.fetched = 0  # bytes of its inputs that were elsewhere
-        self.guessed = shape is not None and shape.probing  # it holds all memory there was
-        self.running = short or need[0] == (THREADS_AXIS, 1)
+        self.laned = laned
+        self.inputs: Inputs | None = None
+        self.guessed = shape is not None and (shape.probing or shape.guessed)
+        self.lent = False  # whether its memory was given to others: it takes longer than its like, and holds less
+        self.since = 0.0
+        self.running = laned or need[0] == (THREADS_AXIS, 1)
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of its inputs that were elsewhere when it was placed."""
+        return self.inputs.missing(self.row.address) if self.inputs is not None else 0
+
+    @property
+    def memory(self) -> int:
+        """Bytes that are set aside for it."""
+        return next((amount for axis, amount in self.need if axis == MEMORY_AXIS), 0)
 
     @property
     def byte_seconds(self) -> float:
         """Bytes that it holds × seconds that such a task is expected to run."""
-        return dict(self.need).get(MEMORY_AXIS, 0) * (self.shape.duration if self.shape is not None else 0.0)
+        return self.memory * (self.shape.duration if self.shape is not None else 0.0)
 
 
 class Promise:
-    """A row that drains for one big task. Others may take only what is left beside it."""
+    """A row that drains for one big task. Others may take only what is left beside it.
 
-    __slots__ = ("beside", "guests", "shape")
+    Attributes
+    ----------
+    until : float
+        When it ends, whether or not the big task came: what runs there may never end.
+    """
 
-    def __init__(self, shape: Shape, beside: list[int]) -> None:
+    __slots__ = ("beside", "guests", "need", "shape", "until")
+
+    def __init__(self, shape: Shape, beside: list[int], until: float) -> None:
         self.shape = shape
+        self.need = shape.need
         self.beside = beside
+        self.until = until
         self.guests: set[Key] = set()
 
     def admits(self, need: Need) -> bool:

@@ -7,6 +7,7 @@ Rescanning every waiting task whenever a worker frees something is what made ear
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -55,6 +56,11 @@ class Inputs:
     size: int
     held: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def home(self) -> str:
+        """Address of the worker that holds the most of them; empty if none holds any."""
+        return max(self.held.items(), key=_most_bytes)[0] if self.held else ""
+
     def missing(self, address: str) -> int:
         """Return the bytes that a worker would have to fetch."""
         return self.size - self.held.get(address, 0)
@@ -80,6 +86,10 @@ class Task:
         Its dependencies; None for a task that has none.
     alone : bool
         Whether nothing may run beside it: it may be what its worker was killed for.
+    feeds : bool
+        Whether other tasks need its result.
+    actor : bool
+        Whether it makes an actor, which takes no thread and holds what it declares for as long as it lives.
     """
 
     key: Key
@@ -89,15 +99,24 @@ class Task:
     restrictions: Restrictions | None = None
     inputs: Inputs | None = None
     alone: bool = False
+    feeds: bool = False
+    actor: bool = False
 
 
 class Waiting(NamedTuple):
-    """A place in a queue."""
+    """A place in a queue.
+
+    Attributes
+    ----------
+    home : str
+        Address of the worker that holds the most of its inputs; empty if none holds any.
+    """
 
     priority: Priority
     number: int
     key: Key
     inputs: Inputs | None
+    home: str = ""
 
 
 class Shape:
@@ -106,19 +125,27 @@ class Shape:
     Attributes
     ----------
     need : Need
-        What one of them takes. It asks for an idle worker while the memory of its type is unknown.
+        What one of them takes. It asks for an idle worker while nothing may run beside it.
     rest : Need
-        `need` without threads and cpu: what a short task reserves for itself.
+        `need` without threads and cpu: what a task in a lane reserves for itself.
     size : int
         Bytes of the inputs of the largest of them.
+    laned : bool
+        Whether one takes a thread and a core at most, so that some may wait on a worker behind those that run.
     short : bool
-        Whether some may wait on a worker behind those that run.
+        Whether its type was measured to be short: then many of them may.
+    guessed : bool
+        Whether nobody declared or measured the memory it needs.
     probing : bool
-        Whether it needs a worker on which nothing else runs, because its memory is not known.
+        Whether it needs a worker on which nothing else runs.
     alone : bool
         Whether that is so though something is known: it needs a worker of at least that much.
+    actor : bool
+        Whether they make actors.
+    feeds : bool
+        Whether results of some are needed by other tasks.
     rank : float
-        Dominant share × duration; higher goes first among tasks without dependencies.
+        Dominant share × duration.
     duration : float
         Expected seconds of one.
     timed : bool
@@ -133,13 +160,17 @@ class Shape:
         self.type = task.type
         self.declared = task.declared
         self.restrictions = task.restrictions
-        self.user_priority = task.priority[0]
         self.alone = task.alone
+        self.actor = task.actor
+        self.came_last = task.priority[0]
+        self.feeds = task.feeds
         self.downstream = downstream
         self.size = size
         self.need: Need = ()
         self.rest: Need = ()
+        self.laned = False
         self.short = False
+        self.guessed = False
         self.probing = False
         self.rank = 0.0
         self.duration = 0.0
@@ -150,9 +181,12 @@ class Shape:
         self.hosts_seen: tuple[int, Need] | None = None  # the workers and the need, when it was looked for one
         self.has_host = False  # whether one of those could run it
         self.infeasible_since: float | None = None
+        self.promises = 0  # that came to nothing since one of these tasks was placed
+        self.promise_after = 0.0  # no other promise before then
         self._queue: list[Waiting] = []
         self._local: dict[str, list[Waiting]] = {}
-        self._numbers: dict[Key, int] = {}
+        self._waiting: dict[Key, Waiting] = {}
+        self._at: Counter[str] = Counter()
 
     def __repr__(self) -> str:
         return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
@@ -161,6 +195,12 @@ class Shape:
     def is_bound(self) -> bool:
         """Whether these tasks may run on certain workers only, so that no other could help."""
         return self.restrictions is not None and not self.restrictions.loose
+
+    @property
+    def user_priority(self) -> float:
+        """The user's priority of the task that goes first; if none waits, of the one that came last."""
+        head = self.head()
+        return head.priority[0] if head is not None else self.came_last
 
     def set_need(self, need: Need) -> None:
         """Change what one of these tasks takes."""
@@ -171,12 +211,13 @@ class Shape:
     # The queue. Entries that were dropped stay in the heaps until they come up: a heap cannot be searched.
     def push(self, task: Task, number: int) -> None:
         """Let a task wait. Numbers rise, so that equal priorities go in the order of arrival."""
-        entry = Waiting(task.priority, number, task.key, task.inputs)
-        self._numbers[task.key] = number
+        home = task.inputs.home if task.inputs is not None else ""
+        entry = Waiting(task.priority, number, task.key, task.inputs, home)
+        self._waiting[task.key] = entry
         self.count += 1
         heapq.heappush(self._queue, entry)
-        if task.inputs is not None and task.inputs.held:
-            home = max(task.inputs.held.items(), key=_most_bytes)[0]
+        if home:
+            self._at[home] += 1
             heapq.heappush(self._local.setdefault(home, []), entry)
 
     def head(self, address: str | None = None) -> Waiting | None:
@@ -190,17 +231,24 @@ class Shape:
 
     def remove(self, key: Key) -> None:
         """Let a task wait no more."""
-        if self._numbers.pop(key, None) is not None:
+        entry = self._waiting.pop(key, None)
+        if entry is not None:
             self.count -= 1
+            if entry.home:
+                self._at[entry.home] -= 1
+
+    def count_at(self, address: str) -> int:
+        """Return how many wait of whose inputs a worker holds the most."""
+        return self._at[address]
 
     def keys(self) -> list[Key]:
         """Return the keys of all that wait, in no order."""
-        return list(self._numbers)
+        return list(self._waiting)
 
     def _first(self, heap: list[Waiting]) -> Waiting | None:
         while heap:
             entry = heap[0]
-            if self._numbers.get(entry.key) == entry.number:
+            if self._waiting.get(entry.key) is entry:
                 return entry
             heapq.heappop(heap)
         return None

@@ -6,6 +6,7 @@ groups, what their processes use) if it is given; who is starting is added with 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -235,7 +236,10 @@ def take(
     """
     amounts = _Amounts(ledger)
     ages = _ages(ledger, now)
-    waiting = tuple(_waiting(shape, amounts, ages.get(shape.type, 0.0)) for shape in queues.in_order())
+    behind = Counter(one.shape for row in ledger.rows.values() for one in row.waiting if one.shape is not None)
+    # Short ones that wait on a worker run in a moment; the others could run on a worker that comes.
+    shapes = dict.fromkeys([*queues.in_order(), *(shape for shape in behind if not shape.short)])
+    waiting = tuple(_waiting(shape, amounts, ages.get(shape.type, 0.0), behind[shape]) for shape in shapes)
     return Snapshot(tuple(_worker(row, amounts, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
 
 
@@ -268,15 +272,15 @@ def _ages(ledger: Ledger, now: float) -> dict[str, float]:
     return ages
 
 
-def _waiting(shape: Shape, amounts: _Amounts, age: float) -> WaitingView:
+def _waiting(shape: Shape, amounts: _Amounts, age: float, behind: int) -> WaitingView:
     return WaitingView(
         shape.type,
         amounts.needed(shape.need),
         not shape.probing,
-        shape.count,
+        shape.count + (0 if shape.short else behind),
         max(shape.duration, age),
         shape.is_bound,
-        shape.running,
+        shape.running - (0 if shape.short else behind),
     )
 
 
@@ -300,7 +304,7 @@ def _worker(row: Row, amounts: _Amounts, now: float, more: Mapping[str, Any]) ->
 
 def _remaining(row: Row, now: float) -> float:
     """Return the seconds until what runs on a row has ended, on average; of short tasks, none."""
-    durations = [one.shape.duration for one in row.tasks.values() if one.shape is not None and not one.short]
+    durations = [one.shape.duration for one in row.tasks.values() if one.shape is not None and not one.shape.short]
     if not durations:
         return 0.0
     mean = sum(durations) / len(durations)

@@ -14,6 +14,11 @@ from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.rows import Reservation
 
+_TELLING = 8 << 20
+"""Bytes; a task that surely held less when it was stopped may have raised an error of its own."""
+_ATTEMPTS = 2
+"""After so many of these it gets a worker to itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -27,11 +32,14 @@ class Verdict:
         Bytes for the next attempt of the one that is blamed; None if there is none.
     refused : str
         Why there is none.
+    last : bool
+        Whether the next attempt, with the largest worker to itself, is the last: its error will be the task's own.
     """
 
     blamed: Key | None
     size: int | None = None
     refused: str = ""
+    last: bool = False
 
 
 class Court:
@@ -62,6 +70,35 @@ class Court:
         blamed = kills.culprit(suspects)
         return Verdict(None) if blamed is None else self._blame(blamed, max(used, blamed.reserved))
 
+    def stopped(self, one: Suspect, capacity: int, held: int, asked: int) -> Verdict:
+        """Say what becomes of a task that its worker stopped because it would have taken more than there was.
+
+        Parameters
+        ----------
+        capacity
+            Bytes that the worker had for tasks.
+        held
+            Bytes that the task had.
+        asked
+            Bytes that it asked for when it was stopped; 0 if that is not known.
+        """
+        rows = self._ledger.rows.values()
+        self._largest = max(self._largest, capacity, *(row.capacity[MEMORY_AXIS] for row in rows))
+        peak = held + asked
+        if peak <= one.reserved and asked:
+            return Verdict(None)  # others took what was set aside for it
+        attempts = self._tried.setdefault(one.key, [])
+        attempts.append(one.reserved)
+        profile = self._kinds[one.type].profile
+        size = kills.after_stop(one.reserved, held, asked, profile.retry(max(peak, 1)))
+        if held >= _TELLING:
+            wall = profile.duration or 1.0
+            self._kinds.learn(one.type, Measurement(wall, memory=peak, inputs=one.inputs, killed=True))
+        may_be_its_own = held < _TELLING and not asked and len(attempts) >= _ATTEMPTS
+        if size >= kills.NEARLY_ALL * self._largest or may_be_its_own:
+            return Verdict(one.key, kills.whole(self._largest), last=True)
+        return Verdict(one.key, size)
+
     def forget(self, key: Key) -> None:
         """Drop what is known of a task that is gone."""
         self._tried.pop(key, None)
@@ -78,16 +115,17 @@ class Court:
 
 
 def suspects(reservations: Iterable[Reservation]) -> list[Suspect]:
-    """Return those that ran; short ones mostly wait for their turn, and count only if nobody else is there."""
+    """Return those that ran; short ones mostly wait for their turn, and count only if nothing else is there."""
     found = [one for one in reservations if one.shape is not None and one.running]
-    long = [one for one in found if not one.short]
-    return [
-        Suspect(one.key, one.shape.type, _reserved(one), one.shape.size)
-        for one in long or found
-        if one.shape is not None
-    ]
+    long = [one for one in found if one.shape is not None and not one.shape.short and one not in one.row.waiting]
+    return [suspect for one in long or found for suspect in of(one)]
+
+
+def of(one: Reservation) -> list[Suspect]:
+    """Return a task as a suspect; none if it is an actor."""
+    return [] if one.shape is None else [Suspect(one.key, one.shape.type, _reserved(one), one.shape.size)]
 
 
 def _reserved(one: Reservation) -> int:
     """Return the bytes that a task had: of unknown memory, all that there were."""
-    return one.row.capacity[MEMORY_AXIS] if one.guessed else dict(one.need).get(MEMORY_AXIS, 0)
+    return one.row.capacity[MEMORY_AXIS] if one.shape is not None and one.shape.probing else one.memory

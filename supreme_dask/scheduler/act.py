@@ -1,6 +1,6 @@
 """The only file that overrides or writes distributed's scheduler, guarded by a check of what it overrides.
 
-Nine bound methods of the running scheduler are replaced, and handlers of messages. The transition table holds
+Ten bound methods of the running scheduler are replaced, and handlers of messages. The transition table holds
 raw functions that look these methods up on the instance, so assigning to the instance is enough, and deleting
 the attribute restores what was there.
 """
@@ -22,7 +22,7 @@ from distributed.active_memory_manager import (
     SuggestionGenerator,
 )
 from distributed.core import Status
-from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
+from distributed.scheduler import NoValidWorkerError, NoWorkerError, Recs, Scheduler, TaskState, WorkerState
 
 from supreme_dask.core.profiles import MEASURED_KEY
 
@@ -38,6 +38,7 @@ SIGNATURES = {
     "stimulus_queue_slots_maybe_opened": ("self", "stimulus_id"),
     "bulk_schedule_unrunnable_after_adding_worker": ("self", "ws"),
     "_check_unrunnable_task_timeouts": ("self", "timestamp", "recommendations", "stimulus_id"),
+    "_task_to_msg": ("self", "ts"),
     "handle_long_running": ("self", "key", "worker", "run_id", "compute_duration", "stimulus_id"),
     "transitions": ("self", "recommendations", "stimulus_id"),
     "transition": ("self", "key", "finish", "stimulus_id", "kwargs"),
@@ -120,7 +121,8 @@ class Hands:
 
     async def _stop_stealing(self) -> None:
         # Stealing moves tasks past every count of resources. `stop` waits for what is in flight.
-        stealing = self._scheduler.extensions.pop("stealing", None)
+        # It stays among the extensions: Dask's dashboard looks for it there.
+        stealing = self._scheduler.extensions.get("stealing")
         if stealing is not None:
             await stealing.stop()
             for name, plugin in list(self._scheduler.plugins.items()):
@@ -130,7 +132,9 @@ class Hands:
     # ---------------------------------------------------------------------------------- tasks
     def place(self, keys: Iterable[Key]) -> None:
         """Let waiting tasks go through `decide_worker_non_rootish`, first key first, in one batch of messages."""
-        batch: Recs = dict.fromkeys(reversed(list(keys)), "processing")
+        tasks = self._scheduler.tasks
+        # A validating scheduler lets no actor go on from where it waits; taken back, it is decided anew at once.
+        batch: Recs = {key: "released" if tasks[key].actor else "processing" for key in reversed(list(keys))}
         self._scheduler.transitions(batch, f"supreme-place-{time()}")
 
     def place_all(self) -> None:
@@ -150,6 +154,22 @@ class Hands:
     def recalled(self, key: Key, address: str) -> None:
         """Take back a task that its worker gave up."""
         self._scheduler._reschedule(key, worker=address, stimulus_id=RECALLED)
+
+    def time_out(self, keys: Iterable[Key], recommendations: Recs, stimulus_id: str) -> set[Key]:
+        """Let waiting tasks fail as Dask's ``no-workers-timeout`` says; return them."""
+        failed = set()
+        timeout = self._scheduler.no_workers_timeout or 0.0
+        for key in keys:
+            ts = self._scheduler.tasks[key]
+            error: Exception = NoWorkerError(key, timeout)
+            if self._scheduler.workers:
+                restrictions = set(ts.host_restrictions or ()), set(ts.worker_restrictions or ())
+                resources = dict((ts.annotations or {}).get("resources") or {})
+                error = NoValidWorkerError(key, *restrictions, resources, timeout)
+            told = {"exception": pickle.dumps(error), "cause": key}
+            recommendations.update(self._scheduler.transition(key, "erred", stimulus_id, **told))
+            failed.add(key)
+        return failed
 
     def fail(self, key: Key, error: Exception) -> None:
         """Let a waiting task fail with an error that any client can read."""
@@ -267,7 +287,7 @@ class Hands:
         """Take back, or in advance, what the death of a worker counts against its tasks."""
         for key in keys:
             ts = self._scheduler.tasks.get(key)
-            if ts is not None:
+            if ts is not None and ts.suspicious > -1:
                 ts.suspicious -= 1
                 ts.prefix.suspicious -= 1
 

@@ -31,6 +31,8 @@ class Demands:
         What tasks fail with when they are to be placed the next time.
     alone : set of Key
         Tasks beside which nothing may run.
+    last : set of Key
+        Those whose next error is their own.
     """
 
     def __init__(self, rules: Mapping[str, Resources]) -> None:
@@ -39,6 +41,7 @@ class Demands:
         self._interned: dict[Resources, Resources] = {}
         self.errors: dict[Key, Exception] = {}
         self.alone: set[Key] = set()
+        self.last: set[Key] = set()
 
     def read(self, ts: TaskState) -> None:
         """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
@@ -73,6 +76,7 @@ class Demands:
         """Drop what was declared for a task that is gone."""
         self._declared.pop(key, None)
         self.alone.discard(key)
+        self.last.discard(key)
         self.errors.pop(key, None)
 
     def as_dask(self, key: Key, supply: Mapping[str, object]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from supreme_dask.core import reasons, verdicts
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import MEMORY_AXIS
 from supreme_dask.core.kills import Suspect
-from supreme_dask.core.rows import Reservation
+from supreme_dask.core.rows import Reservation, Row
 from supreme_dask.core.verdicts import Court, Verdict
 from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.act import Hands
@@ -52,17 +52,26 @@ class MemoryKills:
         self._hands = hands
         self._base = base
         self._court = Court(admission.ledger, admission.kinds)
-        self._lost: dict[str, tuple[int, list[Suspect]]] = {}
+        self._lost: dict[Row, _Lost] = {}
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a task that is gone."""
         self._court.forget(key)
 
     def lose(self, reservation: Reservation) -> None:
-        """Remember who ran on a worker that is gone, until its nanny has had time to say why."""
+        """Remember which tasks ran on a worker that is gone, until its nanny has had time to say why.
+
+        Dask counts the death against every task that the worker had; those that waited there had no part in it.
+        """
         row = reservation.row
-        _, suspects = self._lost.setdefault(row.address, (row.capacity[MEMORY_AXIS], []))
-        suspects.extend(verdicts.suspects([reservation]))
+        lost = self._lost.get(row)
+        if lost is None:
+            behind = {one.key for one in row.waiting}
+            lost = self._lost[row] = _Lost(row.address, row.capacity[MEMORY_AXIS], behind)
+        if reservation.key in lost.behind:
+            self._hands.acquit([reservation.key])
+        else:
+            lost.suspects.extend(verdicts.suspects([reservation]))
         if len(self._lost) > _LOST_WORKERS:
             del self._lost[next(iter(self._lost))]
 
@@ -75,11 +84,12 @@ class MemoryKills:
             self._hands.acquit(observe.processing(self._scheduler, address))
             used = event["rss"] - self._base(address) - observe.stored(self._scheduler, address)
             self._judge(address, suspects, row.capacity[MEMORY_AXIS], used)
-        elif address in self._lost:
-            capacity, suspects = self._lost.pop(address)
-            self._hands.acquit([one.key for one in suspects])
-            self._judge(address, suspects, capacity, 0)
-            self._hands.release(observe.waiting(self._scheduler, [one.key for one in suspects]))
+        elif (gone := next((one for one in self._lost if one.address == address), None)) is not None:
+            lost = self._lost.pop(gone)
+            keys = [one.key for one in lost.suspects]
+            self._hands.acquit(keys)
+            self._judge(address, lost.suspects, lost.capacity, 0)
+            self._hands.release(observe.waiting(self._scheduler, keys))
 
     def overgrown(self, key: Key, address: str, process: int) -> None:
         """Take in that a worker ended the child processes of a task, and gives it back.
@@ -96,6 +106,30 @@ class MemoryKills:
         if suspects:
             log.warning("%s", reasons.overgrown(str(key), process))
             self._carry_out(self._court.judge(suspects, reservation.row.capacity[MEMORY_AXIS], process), suspects)
+
+    def stopped(self, key: Key, address: str, *, held: int, asked: int, free: int) -> None:
+        """Take in that a worker stopped a task which would have taken more memory than there was, and gives it back.
+
+        Parameters
+        ----------
+        held, asked
+            Bytes that the task had, and that it asked for when it was stopped (0 if that is not known).
+        free
+            Bytes that are free on the worker without it.
+        """
+        reservation = self._admission.ledger.reservations.get(key)
+        if reservation is None or reservation.row.address != address:
+            return
+        row = reservation.row
+        for one in self._known(verdicts.of(reservation)):
+            log.info("%s", reasons.stopped(str(key), address, held, asked))
+            verdict = self._court.stopped(one, row.capacity[MEMORY_AXIS], held, asked)
+            if verdict.blamed is not None:
+                self._carry_out(verdict, [one])
+        # Until the next heartbeat: its like would be sent into the same wall.
+        taken = row.free[MEMORY_AXIS] + reservation.memory - free
+        if taken > 0:
+            self._admission.ledger.set_burden(row, row.burden + taken)
 
     def _judge(self, address: str, suspects: list[Suspect], capacity: int, used: int) -> None:
         suspects = self._known(suspects)
@@ -116,3 +150,16 @@ class MemoryKills:
             self._demands.refuse(verdict.blamed, MemoryError(verdict.refused))
         else:
             self._demands.enlarge(self._scheduler.tasks[verdict.blamed], verdict.size)
+            if verdict.last:
+                self._demands.alone.add(verdict.blamed)
+                self._demands.last.add(verdict.blamed)
+
+
+class _Lost:
+    """A worker that is gone: what it had for tasks, which of them waited there, and which ran."""
+
+    def __init__(self, address: str, capacity: int, behind: set[Key]) -> None:
+        self.address = address
+        self.capacity = capacity
+        self.behind = behind
+        self.suspects: list[Suspect] = []

@@ -99,6 +99,7 @@ class MemoryWatch:
         watched.progress = row.progress
         reserved = row.capacity[MEMORY_AXIS] - row.burden - row.free[MEMORY_AXIS]
         growth = max(unmanaged - watched.base - reserved, 0)
+        self._admission.ledger.set_unbacked(row, max(reserved + watched.base - unmanaged, 0))
         # The lower of two heartbeats: one may still count a task that ended a moment before it.
         watched.growth, watched.last = min(growth, watched.last), growth
         self.stored(ws, row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, takewhile
 from types import CodeType
 from typing import Any
 
@@ -36,12 +36,19 @@ def task(ts: TaskState, declared: Resources | None, *, alone: bool = False) -> T
         restrictions(ts) if ts.worker_restrictions or ts.host_restrictions else None,
         _inputs(ts.dependencies) if ts.dependencies else None,
         alone,
+        feeds=bool(ts.dependents),
+        actor=bool(ts.actor),
     )
 
 
 def task_type(ts: TaskState) -> str:
     """Return the name of what a task is a run of: measurements are shared within a type."""
     return name_of(ts.run_spec, ts.prefix.name)
+
+
+def needed_by(ts: TaskState) -> list[Key]:
+    """Return the tasks whose results a task needs, and that wait for a worker."""
+    return [dependency.key for dependency in ts.dependencies if dependency.state == "no-worker"]
 
 
 def restrictions(ts: TaskState) -> Restrictions:
@@ -64,11 +71,12 @@ def measurement(
     else:
         return None
     measured = metadata.get(MEASURED_KEY)
+    result = max(ts.nbytes, 0)
     if measured is None:
-        return Measurement(wall)
+        return Measurement(wall, result=result)
     cpu, memory, exact, _ = measured
     inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
-    return Measurement(wall, cpu, memory, bool(exact), inputs)
+    return Measurement(wall, cpu, memory, bool(exact), inputs, result=result)
 
 
 def code_of(ts: TaskState) -> str:
@@ -317,6 +325,11 @@ def held(scheduler: Scheduler) -> list[Key]:
     """Return the tasks that wait for a worker, the last in order first."""
     waiting = [*scheduler.queued, *scheduler.unrunnable]
     return [ts.key for ts in sorted(waiting, key=lambda ts: ts.priority or (), reverse=True)]
+
+
+def held_since(scheduler: Scheduler, since: float) -> list[Key]:
+    """Return the tasks that have waited for a worker since a time, as ``time.monotonic`` tells it."""
+    return [ts.key for ts, at in takewhile(lambda one: one[1] < since, scheduler.unrunnable.items())]
 
 
 def anybody_waits(scheduler: Scheduler) -> bool:

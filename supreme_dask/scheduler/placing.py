@@ -9,10 +9,8 @@ from time import monotonic
 from dask.typing import Key
 from distributed.scheduler import Scheduler, TaskState, WorkerState
 
-from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.instructions import Fail, Instruction, Recall, Warn
-from supreme_dask.core.resources import Resources
 from supreme_dask.core.shapes import Task
 from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import Hands
@@ -66,7 +64,7 @@ class Placing:
             # Its cancelled run is still going on there; the worker will take it up again.
             self._ghosts.resume(ts.key)
             return self._scheduler.workers[address]
-        return self._place_actor(ts, task.declared) if ts.actor else self._place(task)
+        return self._place(task)
 
     def _place(self, task: Task) -> WorkerState | None:
         while (address := self._admission.arrive(task, monotonic())) is not None:
@@ -78,13 +76,6 @@ class Placing:
         if self._admission.ledger.gained:
             self.fill_soon()
         self.on_held()
-        return None
-
-    def _place_actor(self, ts: TaskState, declared: Resources | None) -> WorkerState | None:
-        where = self._admission.place_actor(observe.task(ts, declared), declared or Resources())
-        if isinstance(where, str):
-            return self._scheduler.workers[where]
-        self._fail_soon(ts.key, reasons.actor_refused(where))
         return None
 
     def _fail_soon(self, key: Key, sentence: str, kind: type[Exception] = ValueError) -> None:

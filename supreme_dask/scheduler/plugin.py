@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from dask.typing import Key
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol.pickle import dumps
-from distributed.scheduler import Scheduler, TaskState, WorkerState
+from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import compatibility, config
 from supreme_dask.core.admission import Admission
-from supreme_dask.core.resources import MEMORY
+from supreme_dask.core.profiles import RESERVED_KEY
 from supreme_dask.core.rows import Reservation
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.scheduler import exchange, observe, recording, takeover
@@ -38,6 +38,7 @@ from supreme_dask.scheduler.rebalancing import Rebalancing
 from supreme_dask.scheduler.relief import Relief
 from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.scheduler.silence import SilenceWatch
+from supreme_dask.scheduler.walls import Walls
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -82,6 +83,7 @@ class SupremePlugin(SchedulerPlugin):
         self._demands = Demands(config.demands())
         self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
         self._ghosts = Ghosts(self.admission, self._hands)
+        self._walls = Walls(self.admission, wanted=config.wall() is not None)
         self._kills = MemoryKills(scheduler, self.admission, self._demands, self._hands, self._memory.base)
         self._relief = Relief(scheduler, self.admission, self._hands, self._memory.base)
         self._rebalancing = Rebalancing(scheduler, self.admission, self._hands, config.rebalance())
@@ -161,7 +163,8 @@ class SupremePlugin(SchedulerPlugin):
                 "stimulus_queue_slots_maybe_opened", self._placing.fill
             ),
             "bulk_schedule_unrunnable_after_adding_worker": self._worker_runs,
-            "_check_unrunnable_task_timeouts": _nobody,
+            "_check_unrunnable_task_timeouts": self._or_stock("_check_unrunnable_task_timeouts", self._timed_out),
+            "_task_to_msg": self._or_stock("_task_to_msg", self._message),
             **self._for_autoscalers(),
         }
 
@@ -175,12 +178,12 @@ class SupremePlugin(SchedulerPlugin):
             "long-running": self._long_running,
             "steal-response": self._recall_answered,
             "supreme-done": self._thread_done,
-            "supreme-hello": self._ghosts.metered,
+            "supreme-hello": self._hello,
             "supreme-strain": self._strain,
             "supreme-relax": self._relax,
             "supreme-overgrown": self._overgrown,
-            "supreme-stopped": _noted,
-            "supreme-grown": _noted,
+            "supreme-stopped": self._stopped,
+            "supreme-grown": self._grown,
         }
 
     def _answers(self) -> dict[str, Callable[..., Any]]:
@@ -212,6 +215,7 @@ class SupremePlugin(SchedulerPlugin):
             return
         now = monotonic()
         self._memory.look(self._scheduler.workers.values())
+        self.admission.ledger.bandwidth = self._scheduler.bandwidth
         self.drains.tick()
         self._relief.tick(now)
         for instruction in self.admission.tick(now):
@@ -244,13 +248,18 @@ class SupremePlugin(SchedulerPlugin):
         scheduler: Scheduler,
         *,
         annotations: Mapping[str, Mapping[Key, Any]],
+        tasks: Collection[Key] = (),
         **_: Any,
     ) -> None:
-        """Read what new tasks declare, before any of them moves."""
+        """Read what new tasks declare and which results they need, before any of them moves."""
         if self.scaling.wanted:
             self.scaling.graph_came()
         for key in annotations.get("resources", ()):
             self._read_demand(scheduler.tasks[key])
+        if self.admission.queues:
+            for key in tasks:
+                for needed in observe.needed_by(scheduler.tasks[key]):
+                    self.admission.feeds(needed)
 
     def transition(self, key: Key, start: str, finish: str, *_: Any, stimulus_id: str, **told: Any) -> None:
         """Keep queues and ledger true. Called five times per task, of which two concern us."""
@@ -284,6 +293,7 @@ class SupremePlugin(SchedulerPlugin):
         """Forget a worker that is gone; its tasks have been decided anew before."""
         self._hands.gone(worker)
         self._ghosts.gone(worker)
+        self._walls.gone(worker)
         self._memory.leave(worker)
         self._relief.gone(worker)
         self._rebalancing.disturbed(monotonic())
@@ -323,6 +333,21 @@ class SupremePlugin(SchedulerPlugin):
         if ws.address in self.admission.ledger.rows and not closed:
             self.admission.open_worker(ws.address)
         return {}
+
+    def _message(self, ts: TaskState) -> dict[str, Any]:
+        """Tell a worker how much memory is set aside for a task, so that it knows which one takes too much."""
+        message = Scheduler._task_to_msg(self._scheduler, ts)
+        reservation = self.admission.ledger.reservations.get(ts.key)
+        if reservation is not None and not reservation.guessed and reservation.memory:
+            reserved = [reservation.memory, ts.key in self._demands.last]
+            message["annotations"] = {**message["annotations"], RESERVED_KEY: reserved}
+        return message
+
+    def _timed_out(self, timestamp: float, recommendations: Recs, stimulus_id: str) -> set[Key]:
+        """Fail tasks that have waited for Dask's ``no-workers-timeout`` and that no worker could run."""
+        since = timestamp - (self._scheduler.no_workers_timeout or 0.0)
+        late = [key for key in observe.held_since(self._scheduler, since) if not self.admission.has_host(key)]
+        return self._hands.time_out(late, recommendations, stimulus_id)
 
     def _ended(self, key: Key, finish: str, stimulus_id: str, told: Mapping[str, Any]) -> None:
         reservation = self.admission.ledger.reservations.get(key)
@@ -379,10 +404,7 @@ class SupremePlugin(SchedulerPlugin):
         reservation = self.admission.ledger.reservations.get(key)
         if ts is None or reservation is None or ts.run_id != run_id or reservation.row.address != worker:
             return
-        # What it declared stays reserved. What was guessed must not keep the tasks that it waits for from
-        # running: from now on its worker's heartbeats tell what it takes.
-        declared = self._demands.of(ts)
-        self.admission.secede(key, keep_memory=declared is not None and MEMORY in declared)
+        self.admission.secede(key)
 
     @safely
     def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
@@ -403,6 +425,19 @@ class SupremePlugin(SchedulerPlugin):
         self._kills.overgrown(key, worker, process)
 
     @safely
+    def _stopped(self, *, key: Key, worker: str, held: int, asked: int, free: int, **_: Any) -> None:
+        self._kills.stopped(key, worker, held=held, asked=asked, free=free)
+
+    @safely
+    def _grown(self, *, key: Key, worker: str, held: int, **_: Any) -> None:
+        self.admission.grown(key, worker, held)
+
+    @safely
+    def _hello(self, *, worker: str, wall: bool | None = None, **_: Any) -> None:
+        self._ghosts.metered(worker=worker)
+        self._walls.told(worker, wall)
+
+    @safely
     def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:
         self._ghosts.done(key=key, worker=worker)
         self._placing.fill_soon()
@@ -412,13 +447,5 @@ def _never(_: TaskState) -> bool:
     return False
 
 
-def _noted(**_: Any) -> None:
-    """Take in what a worker says of a task that it stopped, or that grows: placement does not depend on it yet."""
-
-
 def _no_more(**_: Any) -> None:
     return None
-
-
-def _nobody(*_: Any, **__: Any) -> set[Key]:
-    return set()

@@ -70,7 +70,7 @@ class Relief:
         self._admission.close_worker(address)
         self.alarm()
         self._hand_out(observe.unique(self._scheduler, observe.in_memory(self._scheduler, address)))
-        behind = [key for key, one in row.tasks.items() if one.short]
+        behind = [one.key for one in row.waiting]
         return [Recall(address, behind)] if behind else []
 
     def keeps_closed(self, address: str) -> bool:

@@ -49,4 +49,4 @@ def _occupy(ws: WorkerState, admission: Admission, demands: Demands) -> None:
     for ts in ws.processing:
         admission.occupy(observe.task(ts, demands.of(ts)), ws.address, monotonic())
         if ts in ws.long_running:
-            admission.secede(ts.key, keep_memory=False)
+            admission.secede(ts.key)

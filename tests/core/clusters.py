@@ -9,9 +9,13 @@ GiB = 2**30
 MiB = 2**20
 
 
-def cluster(*gibibytes, threads=4, **settings):
-    """Return an admission over workers ``w0``, ``w1``, … with so much memory, that has looked at them once."""
+def cluster(*gibibytes, threads=4, cautious=False, **settings):
+    """Return an admission over workers ``w0``, ``w1``, … with so much memory, that has looked at them once.
+
+    A cautious one lets types of unknown memory run alone.
+    """
     admission = Admission(Settings(**settings))
+    admission.kinds.be_cautious(cautious)
     for number, memory in enumerate(gibibytes):
         join(admission, f"w{number}", memory, threads)
     admission.fill(0.0)

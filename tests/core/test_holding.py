@@ -4,14 +4,11 @@ from dataclasses import replace
 
 from supreme_dask.core.axes import MEMORY_AXIS, THREADS_AXIS
 from supreme_dask.core.profiles import Measurement
-from supreme_dask.core.reasons import Unplaceable
-from supreme_dask.core.resources import Resources
-from tests.core.clusters import GiB, cluster, join, stored, task
+from tests.core.clusters import GiB, bound, cluster, join, stored, task
 
 
-def actor(admission, key, gibibytes):
-    demand = Resources.parse({"memory": gibibytes * GiB})
-    return admission.place_actor(task(key, gibibytes), demand)
+def actor(admission, key, gibibytes=None):
+    return admission.arrive(replace(task(key, gibibytes, type_="actor"), actor=True), 0.0)
 
 
 def free_memory(admission, address):
@@ -25,10 +22,33 @@ def test_no_task_is_placed_into_the_memory_of_an_actor():
     assert admission.arrive(task("small", 1), 0.0) == "w0"
 
 
-def test_a_second_actor_is_refused_with_what_lacks_and_where():
+def test_an_actor_waits_for_the_memory_that_it_declares():
     admission = cluster(4)
     assert actor(admission, "first", 3) == "w0"
-    assert actor(admission, "second", 2) == Unplaceable("w0", "memory", 2 * GiB, 1 * GiB, ever=True)
+    assert actor(admission, "second", 2) is None
+    admission.finish("first", None, 1.0)
+    assert admission.fill(1.0) == [("second", "w0")]
+
+
+def test_an_actor_waits_for_the_first_worker():
+    admission = cluster()
+    assert actor(admission, "early") is None
+    join(admission, "w0", 4)
+    assert admission.fill(1.0) == [("early", "w0")]
+
+
+def test_an_actor_that_declares_nothing_needs_no_memory():
+    admission = cluster(4)
+    admission.arrive(task("all", 4), 0.0)
+    admission.ledger.set_burden(admission.ledger.rows["w0"], GiB)
+    assert actor(admission, "beside") == "w0"
+
+
+def test_an_actor_is_made_where_a_thread_is_free():
+    admission = cluster(4, 4, threads=1)
+    assert actor(admission, "lives") == "w0"
+    admission.arrive(bound("busy", 1, "w1"), 0.0)
+    assert actor(admission, "made") == "w0"
 
 
 def test_an_actor_that_ends_gives_its_memory_back():
@@ -38,18 +58,12 @@ def test_an_actor_that_ends_gives_its_memory_back():
     assert actor(admission, "second", 4) == "w0"
 
 
-def test_a_task_that_left_its_thread_keeps_the_memory_it_declared():
+def test_a_task_that_left_its_thread_gives_back_its_memory_too():
+    """It may wait for tasks that need it; the heartbeats of its worker tell what it goes on to hold."""
     admission = cluster(4)
     admission.arrive(task("waits-for-others", 3), 0.0)
-    admission.secede("waits-for-others", keep_memory=True)
+    admission.secede("waits-for-others")
     assert admission.ledger.rows["w0"].free[THREADS_AXIS] == 4
-    assert admission.arrive(task("large", 2), 0.0) is None
-
-
-def test_a_task_that_left_its_thread_gives_back_memory_that_was_only_guessed():
-    admission = cluster(4)
-    admission.arrive(task("waits-for-others"), 0.0)
-    admission.secede("waits-for-others", keep_memory=False)
     assert free_memory(admission, "w0") == 4 * GiB
 
 
@@ -78,7 +92,9 @@ def test_a_ghost_and_a_new_run_of_the_same_task_are_two():
 def test_what_a_task_fetched_is_learned():
     admission = cluster(4, 4, threads=1)
     assert admission.arrive(task("blocks", 1, type_="other"), 0.0) == "w0"
+    admission.close_worker("w0")
     assert admission.arrive(task("load-1", 1, inputs=stored(2, "w0")), 0.0) == "w1"
+    admission.open_worker("w0")
     admission.finish("load-1", Measurement(4.0), 4.0)
     assert admission.kinds["load"].profile.network == GiB / 2
     admission.finish("blocks", None, 4.0)
@@ -99,8 +115,8 @@ def test_a_task_that_may_have_brought_a_worker_down_runs_alone_where_what_it_had
     assert admission.fill(1.0) == [("suspect-3", "w1")]
 
 
-def test_a_task_of_unknown_memory_runs_alone():
-    admission = cluster(4, 4)
+def test_where_it_could_bring_its_worker_down_a_task_of_unknown_memory_runs_alone():
+    admission = cluster(4, 4, cautious=True)
     assert admission.arrive(task("known", 1), 0.0) == "w0"
     assert admission.arrive(task("unknown", type_="new"), 0.0) == "w1"
     assert admission.arrive(task("other", 4), 0.0) is None
@@ -108,8 +124,9 @@ def test_a_task_of_unknown_memory_runs_alone():
 
 
 def test_a_task_of_unknown_memory_takes_no_more_than_there_is_whatever_it_fetches():
-    admission = cluster(4, 4)
+    admission = cluster(4, 4, cautious=True)
     admission.arrive(task("one", inputs=stored(1, "w0")), 0.0)
+    admission.close_worker("w0")
     assert admission.arrive(task("two", type_="new", inputs=stored(1, "w0")), 0.0) == "w1"
     assert free_memory(admission, "w1") == 0
 

@@ -27,6 +27,7 @@ class Events(RuleBasedStateMachine):
         self.now = 0.0
         self.count = 0
         self.actors = set()
+        self.grown = {}
 
     # -------------------------------------------------------------------------------- workers
     @rule(
@@ -91,8 +92,8 @@ class Events(RuleBasedStateMachine):
     def create_actor(self, size):
         self.count += 1
         demand = Resources.of({"memory": size * MiB})
-        if isinstance(self.admission.place_actor(Task(self.count, "actor", (0.0,)), demand), str):
-            self.actors.add(self.count)
+        self.actors.add(self.count)
+        self.admission.arrive(Task(self.count, "actor", (0.0,), demand, actor=True), self.now)
 
     def running(self, chance):
         keys = sorted(self.ledger.reservations)
@@ -112,7 +113,28 @@ class Events(RuleBasedStateMachine):
         elif how == "cancelled":
             self.admission.abandon(key)
         elif key not in self.actors:
-            self.admission.secede(key, keep_memory=size > 100)
+            self.admission.secede(key)
+        self.fill()
+
+    @rule(chance=st.integers(0, 1000), size=memory)
+    def grows(self, chance, size):
+        key = self.running(chance)
+        if key is not None and key not in self.actors:
+            reservation = self.ledger.reservations[key]
+            before = reservation.memory
+            self.admission.grown(key, reservation.row.address, size * MiB)
+            self.grown[reservation] = self.grown.get(reservation, 0) + reservation.memory - before
+            self.fill()
+
+    @precondition(lambda self: self.ledger.rows)
+    @rule(address=addresses, amount=memory)
+    def holds_less_than_reserved(self, address, amount):
+        if address in self.ledger.rows:
+            self.ledger.set_unbacked(self.ledger.rows[address], amount * MiB)
+
+    @rule(cautious=st.booleans())
+    def walls_come_and_go(self, cautious):
+        self.admission.kinds.be_cautious(cautious)
         self.fill()
 
     @precondition(lambda self: self.ledger.ghosts)
@@ -160,8 +182,9 @@ class Events(RuleBasedStateMachine):
     def nothing_is_over_committed(self):
         for row in self.ledger.rows.values():
             for axis, free in enumerate(row.free):
-                # What a worker stores was not asked for: it may leave less than nothing, reservations may not.
-                assert free + (row.burden if axis == MEMORY_AXIS else 0) >= 0
+                # What a worker stores was not asked for, nor what tasks grew by: these may leave less than nothing.
+                unasked = row.burden + sum(by for one, by in self.grown.items() if one.row is row)
+                assert free + (unasked if axis == MEMORY_AXIS else 0) >= 0
 
     @invariant()
     def lanes_are_threads_of_short_tasks(self):
@@ -169,9 +192,9 @@ class Events(RuleBasedStateMachine):
             reservations = [
                 each for each in [*self.ledger.reservations.values(), *self.ledger.ghosts.values()] if each.row is row
             ]
-            assert row.short == sum(each.short for each in reservations)
+            assert row.laned == sum(each.laned for each in reservations)
             assert row.active == sum(each.running for each in reservations)
-            assert 0 <= row.lanes <= min(row.short, row.threads)
+            assert 0 <= row.lanes <= min(row.laned, row.threads)
             assert row.free[IDLE_AXIS] == (0 if row.active else 1)
             if row.behind:
                 assert row.free[THREADS_AXIS] == 0 or row.free[CPU_AXIS] < CORE
@@ -200,7 +223,15 @@ class Events(RuleBasedStateMachine):
             if not shape.probing or len(kind.probes) < kind.quota:
                 for row in self.ledger.rows.values():
                     head = shape.head(row.address)
-                    assert not (row.is_open and placement.fits(self.ledger, row, shape, head.inputs))
+                    fits = row.is_open and placement.fits(self.ledger, row, shape, head.inputs)
+                    assert not fits or self.waits_for_another_worker(shape, row, head)
+
+    def waits_for_another_worker(self, shape, row, head):
+        """Tell whether a task prefers one, by its restrictions or for its inputs; the next tick looks again."""
+        loose = shape.restrictions is not None and not shape.restrictions.permit(row.address, row.host)
+        return loose or (
+            head.inputs is not None and placement.waits_for_inputs(self.ledger, row, shape, head.inputs, self.now)
+        )
 
     @invariant()
     def nobody_both_waits_and_runs(self):

@@ -69,14 +69,17 @@ def test_a_worker_that_drains_for_a_large_task_lets_in_what_fits_beside_it():
 
 
 def test_only_a_few_workers_drain_however_many_large_tasks_wait():
-    admission = cluster(*[4] * 16, threads=1, patience=1.0)
-    for number in range(16):
-        admission.arrive(task(f"small-{number}", 1), 0.0)
+    admission = cluster(*[4] * 16, threads=2, patience=1.0)
+    for number in range(32):
+        admission.arrive(task(f"small-{number}", 2), 0.0)
     for number in range(64):
         admission.arrive(task(f"large-{number}", 3, type_=f"large-{number % 8}"), 0.0)
+    draining = []
     for now in range(1, 20):
         admission.tick(float(now))
-    assert sum(row.promise is not None for row in admission.ledger.rows.values()) == 2
+        draining.append(sum(row.promise is not None for row in admission.ledger.rows.values()))
+    assert max(draining) == 2
+    assert 0 in draining[2:], "nothing ends there: others may run in between"
 
 
 def test_short_tasks_wait_on_the_worker_so_many_as_run_in_the_time_ahead():
@@ -95,12 +98,12 @@ def test_never_more_short_tasks_wait_on_a_worker_than_the_operator_allows():
     assert len(admission.ledger.reservations) == 4 * 8
 
 
-def test_long_tasks_never_wait_on_the_worker():
+def test_of_long_tasks_one_waits_on_the_worker_so_that_no_thread_is_idle():
     admission = learned(LONG, 16)
     for number in range(100):
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
-    assert len(admission.ledger.reservations) == 4
+    assert len(admission.ledger.reservations) == 4 + 1
 
 
 def test_what_waits_on_a_worker_stays_within_its_memory():
@@ -109,7 +112,7 @@ def test_what_waits_on_a_worker_stays_within_its_memory():
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
     row = admission.ledger.rows["w0"]
-    assert 4 < row.short < 11
+    assert 4 < row.laned < 11
     assert min(row.free) >= 0
 
 
@@ -135,7 +138,7 @@ def test_no_worker_takes_more_than_its_share_of_the_last_batch():
     for number in range(40):
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
-    assert max(row.short for row in admission.ledger.rows.values()) <= 20
+    assert max(row.laned for row in admission.ledger.rows.values()) <= 20
 
 
 def test_a_task_that_waits_only_for_a_thread_is_not_delayed_by_short_ones():
@@ -156,8 +159,7 @@ def test_tasks_behind_one_that_turned_out_long_are_taken_back_when_another_worke
     for number in range(100):
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
-    waiting = admission.ledger.rows["w0"].behind
-    assert waiting > 0
+    assert admission.ledger.rows["w0"].behind > 4
     assert admission.tick(0.05) == []
     assert admission.tick(1.0) == []  # nobody idles
     join(admission, "idle", 1)
@@ -167,10 +169,10 @@ def test_tasks_behind_one_that_turned_out_long_are_taken_back_when_another_worke
     (recall,) = admission.tick(2.0)
     assert isinstance(recall, Recall)
     assert recall.address == "w0"
-    assert len(recall.keys) == waiting
+    assert len(recall.keys) == 4  # as many as can run there
 
 
-def test_a_type_that_became_long_is_looked_ahead_no_more():
+def test_of_a_type_that_became_long_one_waits_on_the_worker():
     admission = learned(SHORT, 16)
     for number in range(20):
         admission.arrive(bound(f"b{number}", 0, "w0"), 0.0)
@@ -178,4 +180,4 @@ def test_a_type_that_became_long_is_looked_ahead_no_more():
     for number in range(100):
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
-    assert len(admission.ledger.reservations) == 4
+    assert len(admission.ledger.reservations) == 4 + 1

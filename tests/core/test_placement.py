@@ -25,8 +25,8 @@ def test_cpu_goes_to_the_worker_with_most_threads_free():
     assert picked(admission, task("a", 0, cpu=2)) == "w1"
 
 
-def test_a_task_of_unknown_memory_goes_to_the_largest_worker():
-    assert picked(cluster(2, 8, 4), task("a")) == "w1"
+def test_a_task_of_unknown_memory_that_runs_alone_goes_to_the_largest_worker():
+    assert picked(cluster(2, 8, 4, cautious=True), task("a")) == "w1"
 
 
 def test_a_task_goes_where_its_inputs_are():

@@ -30,14 +30,14 @@ def test_where_nothing_runs_beside_it_a_task_gets_what_most_of_its_like_need():
 
 
 def test_beside_more_of_its_like_it_gets_more():
-    few, many = cluster(64, threads=1), cluster(64, threads=48)
+    few, many = cluster(64, threads=1, cautious=True), cluster(64, threads=48, cautious=True)
     learn(few)
     learn(many)
     assert needed(many) > 3 * GiB > needed(few)
 
 
 def test_where_results_would_be_lost_it_gets_more():
-    admission = cluster(16, threads=1)
+    admission = cluster(16, threads=1, cautious=True)
     admission.ledger.set_stake(admission.ledger.rows["w0"], redo=HOUR)
     learn(admission)
     assert needed(admission) > 3 * GiB

@@ -1,7 +1,6 @@
-"""Actors live within what their worker has, or are refused: they cannot wait."""
+"""Actors live within what their worker has, and wait for it."""
 
-import pytest
-from distributed import wait
+from distributed import Worker, wait
 
 from tests.scheduler.clusters import GiB, all_free, plugin, supreme, until, worker
 from tests.scheduler.counting import run
@@ -40,13 +39,23 @@ async def test_an_actor_lives_where_it_fits_and_others_keep_out_of_its_memory(c,
 
 
 @supreme(worker(2, 1))
-async def test_an_actor_without_room_is_refused_with_the_reason(c, s, a):
+async def test_an_actor_waits_for_room(c, s, a):
     first = await c.submit(Counter, actor=True, resources={"memory": "0.75 GiB"})
     second = c.submit(Counter, actor=True, resources={"memory": "0.5 GiB"})
-    with pytest.raises(ValueError, match=r"no worker has room for this actor now.*memory 512.00 MiB"):
-        await second
+    await until(lambda: second.key in s.tasks and s.tasks[second.key].state == "no-worker")
     assert await first.increment() == 1
+    del first
+    assert await (await second).increment() == 1
     assert plugin(s).active
+
+
+@supreme()
+async def test_an_actor_waits_for_the_first_worker(c, s):
+    future = c.submit(Counter, actor=True)
+    await until(lambda: future.key in s.tasks and s.tasks[future.key].state == "no-worker")
+    async with Worker(s.address):
+        counter = await future
+        assert await counter.increment() == 1
 
 
 @supreme(worker(2, 1))

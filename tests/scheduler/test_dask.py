@@ -7,7 +7,8 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, Event, Lock, Nanny, Queue, Worker, get_client, rejoin, secede, wait, worker_client
+from distributed import Client, Event, Lock, Nanny, Queue, get_client, rejoin, secede, wait, worker_client
+from distributed.scheduler import NoValidWorkerError, NoWorkerError
 from distributed.utils_test import inc
 
 from tests.scheduler.clusters import OURS, all_free, plugin, supreme, until, worker
@@ -42,7 +43,7 @@ def leave_and_return(number):
 
 @supreme(worker(1), worker(1))
 async def test_work_is_not_stolen(c, s, a, b):
-    assert "stealing" not in s.extensions
+    assert "stealing" in s.extensions, "Dask's own dashboard looks for it"
     assert not any("Stealing" in type(each).__name__ for each in s.plugins.values())
     futures = c.map(run, range(50), seconds=0.005, pure=False)
     await wait(futures)
@@ -50,18 +51,24 @@ async def test_work_is_not_stolen(c, s, a, b):
 
 
 @supreme(worker(1), config={"distributed.scheduler.no-workers-timeout": "50ms"})
-async def test_waiting_tasks_do_not_fail_for_want_of_a_worker(c, s, a):
+async def test_only_tasks_that_no_worker_could_run_fail_for_want_of_a_worker(c, s, a):
     event = Event()
     first = c.submit(wait_for, event)
-    waits = c.submit(inc, 1)
-    nowhere = c.submit(inc, 2, resources={"X": 1})
-    await until(lambda: nowhere.key in s.tasks and s.tasks[nowhere.key].state == "no-worker")
-    assert s._check_unrunnable_task_timeouts() == set()
+    waits = c.map(inc, range(3), pure=False)
+    nowhere = [c.submit(inc, 2, resources={"X": 1}), c.submit(inc, 3, workers=["127.0.0.1:1"])]
+    for future in nowhere:
+        with pytest.raises(NoValidWorkerError):
+            await future
+    assert s.tasks[waits[-1].key].state == "no-worker"
     await event.set()
-    assert await waits == 2
-    async with Worker(s.address, resources={"X": 1}):
-        assert await nowhere == 3
+    assert await c.gather(waits) == [1, 2, 3]
     await first
+
+
+@supreme(config={"distributed.scheduler.no-workers-timeout": "50ms"})
+async def test_tasks_fail_for_want_of_any_worker_as_the_user_set(c, s):
+    with pytest.raises(NoWorkerError):
+        await c.submit(inc, 1)
 
 
 @pytest.mark.parametrize("demand", [None, {"memory": "100 MB"}, {"cpu": 1}])

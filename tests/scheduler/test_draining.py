@@ -112,7 +112,7 @@ async def test_a_worker_whose_results_nobody_can_take_stays(client, scheduler, a
 @sized(worker(2))
 async def test_the_last_worker_stays_while_work_waits(client, scheduler, a):
     futures = client.map(work, range(40), held=True, pure=False)
-    await placed(scheduler, a, 2)
+    await placed(scheduler, a, 3)
     drain(scheduler, a)
     await until(lambda: not states(scheduler))
     GO.set()

@@ -122,7 +122,7 @@ async def test_when_we_fail_over_what_is_rare_plain_dask_finishes_all_tasks(c, s
     event = Event()
     await s.register_scheduler_plugin(BreaksPlugin(method, 2 if method == "add_worker" else 0), idempotent=True)
     futures = c.map(wait_for, [event] * 20, range(20), pure=False)
-    await until(lambda: len(plugin(s).admission.queues) == 19)
+    await until(lambda: len(plugin(s).admission.queues) == 20 - 2 * 3)
     await futures.pop().cancel()
     async with Worker(s.address) as late:
         await until(lambda: late.address in s.workers)

@@ -106,8 +106,10 @@ async def test_what_was_copied_to_one_that_leaves_is_not_dropped_where_it_was(cl
 @supreme(worker(), worker())
 async def test_nothing_moves_while_nobody_comes_or_goes(client, scheduler, a, b):
     plugin(scheduler)._rebalancing._until = 0.0  # long after they joined
-    futures = client.map(block, range(6), workers=[a.address], allow_other_workers=True)
+    plugin(scheduler).admission.close_worker(b.address)
+    futures = client.map(block, range(6))
     await wait(futures)
+    plugin(scheduler).admission.open_worker(b.address)
     before = stored(scheduler)
     await asyncio.sleep(0.6)
     assert stored(scheduler) == before
@@ -181,13 +183,13 @@ async def test_who_wants_no_moving_has_none(client, scheduler, a):
 
 @supreme(worker(), worker(), worker(), worker(), config={"supreme.demands": {"held": {"memory": "1 MiB"}}})
 async def test_held_work_is_even_after_two_of_four_were_replaced(client, scheduler, a, b, c, d):
-    """It waits centrally: no worker has more of it than it can run."""
+    """It waits centrally: no worker has more of it than it can run, and one that waits for the thread."""
     futures = client.map(held, range(40))
-    await until(lambda: all(len(ws.processing) == 1 for ws in scheduler.workers.values()))
+    await until(lambda: all(len(ws.processing) == 2 for ws in scheduler.workers.values()))
     new = await join(scheduler, 2)
     await asyncio.gather(a.close(executor_wait=False), b.close(executor_wait=False))
-    await until(lambda: [len(ws.processing) for ws in scheduler.workers.values()] == [1] * 4)
-    assert len(plugin(scheduler).admission.queues) == 36
+    await until(lambda: [len(ws.processing) for ws in scheduler.workers.values()] == [2] * 4)
+    assert len(plugin(scheduler).admission.queues) == 40 - 2 * 4
     GO.set()
     assert await client.gather(futures) == list(range(40))
     await asyncio.gather(*(one.close() for one in new))

@@ -24,7 +24,7 @@ class Counter:
         return self.count
 
 
-@supreme(worker(2, 1), worker(2, 1))
+@supreme(worker(2, 1), worker(2, 1), config={"supreme.memory.wall": None})
 async def test_another_worker_goes_on_when_the_first_to_probe_a_type_is_lost(c, s, a, b):
     event = Event()
     futures = c.map(wait_for, [event] * 8, range(8), pure=False)
@@ -36,7 +36,7 @@ async def test_another_worker_goes_on_when_the_first_to_probe_a_type_is_lost(c, 
     await wait(futures)
 
 
-@supreme(worker(2, 1), worker(2, 1))
+@supreme(worker(2, 1), worker(2, 1), config={"supreme.memory.wall": None})
 async def test_another_worker_goes_on_when_the_first_to_probe_a_type_is_cancelled(c, s, a, b):
     never, event = Event(), Event()
     first = c.submit(wait_for, never)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supreme_dask.core.reasons.memory import killed, overgrown, relieved, too_large
+from supreme_dask.core.reasons.memory import killed, overgrown, relieved, stopped, too_large
 from supreme_dask.core.reasons.scaling import (
     ASKED,
     DEMAND_RETURNED,
@@ -75,6 +75,7 @@ __all__ = [
     "scaled",
     "scheduled",
     "spent",
+    "stopped",
     "to_start",
     "too_large",
     "waiting",

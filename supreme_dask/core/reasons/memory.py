@@ -37,6 +37,20 @@ def killed(address: str, running: int, blamed: str | None) -> str:
     return f"worker {address} was killed for its memory: {follows}"
 
 
+def stopped(key: str, address: str, held: int, asked: int) -> str:
+    """Say that a task was stopped because it would have taken more than its worker has.
+
+    Examples
+    --------
+    >>> stopped("load-7", "tcp://a:1", 300 << 20, 500 << 20)
+    'load-7 was stopped on tcp://a:1: it held 300.00 MiB and asked for 500.00 MiB more; it runs again with more'
+    >>> stopped("load-7", "tcp://a:1", 300 << 20, 0)
+    'load-7 was stopped on tcp://a:1: it held 300.00 MiB and grew; it runs again with more'
+    """
+    more = f"asked for {amount('memory', asked)} more" if asked else "grew"
+    return f"{key} was stopped on {address}: it held {amount('memory', held)} and {more}; it runs again with more"
+
+
 def overgrown(key: str, held: int) -> str:
     """Say that the processes that a task started were ended, and the worker goes on.
 

@@ -8,6 +8,9 @@ from supreme_dask.core.resources import MEMORY, Resources
 from supreme_dask.core.shapes import Inputs, Task
 from supreme_dask.core.simulation.traces import Job
 
+_GENERATION = 0.1
+"""Seconds within which submissions share a generation, as with Dask (``fifo_timeout``)."""
+
 
 class Tasks:
     """The jobs, and how far they are.
@@ -61,7 +64,7 @@ class Tasks:
         """Return a job as the scheduler knows it."""
         job = self.jobs[key]
         declared = self._declared.get(key, job.declared)
-        priority = (0.0, self._numbers[key])
+        priority = (0.0, job.arrival // _GENERATION, self._numbers[key])
         return Task(key, job.type, priority, declared, None, self.inputs(key), alone=key in self.alone)
 
     def inputs(self, key: str) -> Inputs | None:
