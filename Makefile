@@ -38,8 +38,9 @@ test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_
 
 soak: .venv/.test            ## the long forms of the tests of faults; hours
 	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 SUPREME_SCALE_EVENTS=1000 \
+		SUPREME_DIFFERENTIAL_PROGRAMS=100000 SUPREME_DIFFERENTIAL_PROCESSES=500 \
 		$(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py tests/scheduler/test_scale_events.py \
-		-m "slow or not slow" --timeout 12000
+		tests/differential -m "slow or not slow" --timeout 12000
 
 test-s3:                     ## blobs on S3, served on loopback; apart, for botocore wants an older dateutil than ours
 	$(PYTHON) -m venv .venv/s3
@@ -61,6 +62,7 @@ bench: .venv/.test           ## benchmarks; figures go to out/
 	mkdir -p out
 	$(BIN)/python tests/benchmarks/overhead.py --json out/overhead.json
 	$(BIN)/python tests/benchmarks/throughput.py --json out/throughput.json
+	$(BIN)/python tests/benchmarks/ordinary.py --json out/ordinary.json --picture out/ordinary.png
 	$(BIN)/python tests/benchmarks/mixed_memory.py --json out/mixed_memory.json
 	$(BIN)/python tests/benchmarks/sharing.py --json out/sharing.json
 	$(BIN)/python tests/benchmarks/groups.py --json out/groups.json

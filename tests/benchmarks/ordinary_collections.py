@@ -73,11 +73,11 @@ def array_anomalies(client: Client, steps: int, cells: int) -> float:
     return float(client.compute(product.mean()).result())
 
 
-@workload(full={"side": 9000}, quick={"side": 1500})
-def array_transpose(client: Client, side: int) -> float:
-    """A matrix and its transpose."""
-    matrix = _source(side, side, (side // 6, side // 6), 3)
-    return float(client.compute((matrix + matrix.T).std()).result())
+@workload(full={"side": 9000, "times": 4}, quick={"side": 1500, "times": 1})
+def array_transpose(client: Client, side: int, times: int) -> list[float]:
+    """A matrix and its transpose, of four matrices one after the other."""
+    matrices = [_source(side, side, (side // 6, side // 6), seed) for seed in range(times)]
+    return [float(client.compute((matrix + matrix.T).std()).result()) for matrix in matrices]
 
 
 @workload(full={"side": 8000}, quick={"side": 1600})
