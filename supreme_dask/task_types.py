@@ -44,11 +44,10 @@ def name_of(run_spec: Any, prefix: str) -> str:
         return prefix
     try:
         return _named(function) or prefix
-    except TypeError:  # it cannot be hashed
+    except Exception:  # noqa: BLE001  (it is the user's object, and may do anything when it is looked at)
         return prefix
 
 
-@functools.lru_cache(maxsize=4096)
 def _named(function: Any) -> str:
     module = getattr(function, "__module__", None) or type(function).__module__
     if not isinstance(module, str) or module.partition(".")[0] in _NOT_THE_USERS:
