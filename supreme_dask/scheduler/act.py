@@ -166,19 +166,22 @@ class Hands:
                 restrictions = set(ts.host_restrictions or ()), set(ts.worker_restrictions or ())
                 resources = dict((ts.annotations or {}).get("resources") or {})
                 error = NoValidWorkerError(key, *restrictions, resources, timeout)
-            told = {"exception": pickle.dumps(error), "cause": key}
-            recommendations.update(self._scheduler.transition(key, "erred", stimulus_id, **told))
+            recommendations.update(self._err(key, error, stimulus_id))
             failed.add(key)
         return failed
 
     def fail(self, key: Key, error: Exception) -> None:
         """Let a waiting task fail with an error that any client can read."""
         stimulus = f"supreme-fail-{time()}"
+        self._scheduler.transitions(self._err(key, error, stimulus), stimulus)
+
+    def _err(self, key: Key, error: Exception, stimulus_id: str) -> Recs:
         ts = self._scheduler.tasks[key]
         is_actor, ts.actor = ts.actor, False  # a validating scheduler expects of no actor that it waits
-        recommendations = self._scheduler.transition(key, "erred", stimulus, exception=pickle.dumps(error), cause=key)
+        told = {"exception": pickle.dumps(error), "cause": key}
+        recommendations = self._scheduler.transition(key, "erred", stimulus_id, **told)
         ts.actor = is_actor
-        self._scheduler.transitions(recommendations, stimulus)
+        return recommendations
 
     # -------------------------------------------------------------------------------- workers
     def cordon(self, address: str) -> None:

@@ -42,7 +42,7 @@ class Placing:
         self._ghosts = ghosts
         self._hands = hands
         self._decided: dict[Key, WorkerState] = {}
-        self._recalled: set[Key] = set()
+        self._recalled: dict[Key, str] = {}  # the worker that was asked for it and has not answered
         self._fill_planned = False
         self.guard: Callable[[Callable[..., None]], Callable[..., None]] = lambda call: call
         self.on_held: Callable[[], None] = lambda: None
@@ -120,8 +120,9 @@ class Placing:
         """Do what the core asks for."""
         match instruction:
             case Recall(address, keys):
-                self._recalled.update(keys)
-                self._hands.recall(address, keys)
+                unasked = [key for key in keys if self._recalled.get(key) != address]
+                self._recalled.update(dict.fromkeys(unasked, address))
+                self._hands.recall(address, unasked)
             case Warn(_, bound) if self.is_scaled() and not bound:
                 pass  # a larger worker is on its way, or scaling says that there can be none
             case Warn(sentence):
@@ -138,12 +139,12 @@ class Placing:
 
     def recall_answered(self, key: Key, state: str | None, worker: str) -> None:
         """Take in what a worker answered; `state` is the one in which it had the task."""
-        if key in self._recalled:
-            self._recalled.discard(key)
+        if self._recalled.get(key) == worker:  # another may answer what it was asked long ago
+            del self._recalled[key]
             if state in _NOT_STARTED:
                 self._hands.recalled(key, worker)
                 self.fill_soon()
 
     def ended(self, key: Key) -> None:
         """Note that a task is no longer on the worker that was asked for it."""
-        self._recalled.discard(key)
+        self._recalled.pop(key, None)

@@ -20,6 +20,7 @@ from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import compatibility, config
 from supreme_dask.core.admission import Admission
+from supreme_dask.core.axes import UNLIMITED
 from supreme_dask.core.profiles import RESERVED_KEY
 from supreme_dask.core.rows import Reservation
 from supreme_dask.errors import IncompatibleDaskError
@@ -425,12 +426,13 @@ class SupremePlugin(SchedulerPlugin):
         self._kills.overgrown(key, worker, process)
 
     @safely
-    def _stopped(self, *, key: Key, worker: str, held: int, asked: int, free: int, **_: Any) -> None:
+    def _stopped(self, *, key: Key, worker: str, **told: Any) -> None:
+        held, asked, free = (_amount(told.get(name)) for name in ("held", "asked", "free"))
         self._kills.stopped(key, worker, held=held, asked=asked, free=free)
 
     @safely
-    def _grown(self, *, key: Key, worker: str, held: int, **_: Any) -> None:
-        self.admission.grown(key, worker, held)
+    def _grown(self, *, key: Key, worker: str, held: object = 0, **_: Any) -> None:
+        self.admission.grown(key, worker, _amount(held))
 
     @safely
     def _hello(self, *, worker: str, wall: bool | None = None, **_: Any) -> None:
@@ -441,6 +443,11 @@ class SupremePlugin(SchedulerPlugin):
     def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:
         self._ghosts.done(key=key, worker=worker)
         self._placing.fill_soon()
+
+
+def _amount(told: object) -> int:
+    """Return bytes that a worker told; 0 if it told something else. No worker has more than that."""
+    return min(max(told, 0), UNLIMITED >> 2) if isinstance(told, int) else 0
 
 
 def _never(_: TaskState) -> bool:

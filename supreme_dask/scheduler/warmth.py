@@ -53,7 +53,7 @@ class WarmStart(SchedulerPlugin):
         self._known: dict[str, Learned] = {}
         self._codes: dict[str, str] = {}
         self._earlier: dict[str, str] = {}
-        self._moved: set[str] = set()
+        self._moved: dict[str, str] = {}
         self._saved: dict[str, int] = {}
         self._down = False
         self._task: asyncio.Task[None] | None = None
@@ -94,7 +94,7 @@ class WarmStart(SchedulerPlugin):
             return
         del self._known[known]
         if known != name:
-            self._moved.add(known)
+            self._moved[known] = name
         if kinds.adopt(name, learned.profile()):
             log.info("Go on with what is known of %s", name)
 
@@ -129,8 +129,9 @@ class WarmStart(SchedulerPlugin):
                 wire = kinds[name].profile.to_wire()
                 await profiles.put(Learned(name, self._codes.get(name, ""), wire))
                 self._saved[name] = count
-        while self._moved:
-            await profiles.drop(self._moved.pop())
+        for old in [old for old, new in self._moved.items() if new in self._saved]:
+            await profiles.drop(old)
+            del self._moved[old]
 
     def _changed(self) -> list[tuple[str, int]]:
         kinds = self._kinds()
