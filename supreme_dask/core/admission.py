@@ -105,13 +105,7 @@ class Admission:
                 self._start = row.index + 1
                 self._admit(task.key, shape, task.inputs, row, now)
                 return row.address
-        if not shape.count:
-            shape.since = now
-            shape.infeasible_since = None
-            if shape.laned:
-                self.ledger.gained.update(self.ledger.hungry)
-            if _is_loose(shape):
-                self._look_everywhere()
+        self._note_waiting(shape, task.inputs, now)
         self.queues.push(task, shape)
         return None
 
@@ -201,7 +195,7 @@ class Admission:
     def has_host(self, key: Key) -> bool:
         """Tell whether some open worker could run a waiting task, if nothing else ran there."""
         shape = self.queues.shape_of(key)
-        return shape is not None and bool(placement.hosts(self.ledger, shape))
+        return shape is not None and self._patience.has_host(shape)
 
     def snapshot(self, now: float, more: Callable[[Row], Mapping[str, Any]] | None = None) -> Snapshot:
         """Return the cluster as it is at the time `now`, with what `more` says of workers; see `snapshot.take`."""
@@ -215,6 +209,20 @@ class Admission:
         return reasons.waiting(shape.type, placement.refuse(self.ledger, shape))
 
     # ----------------------------------------------------------------------------------- inside
+    def _note_waiting(self, shape: Shape, inputs: Inputs | None, now: float) -> None:
+        """Let workers look that may run one more task of a shape though nothing has changed there."""
+        if not shape.count:
+            shape.since = now
+            shape.infeasible_since = None
+            if shape.laned:
+                self.ledger.gained.update(self.ledger.hungry)
+            if _is_loose(shape):
+                self._look_everywhere()
+        elif inputs is not None:
+            home = self.ledger.rows.get(inputs.home)
+            if home is not None and home.is_open and not shape.count_at(home.address):
+                self.ledger.gained[home] = None  # those before it have their inputs elsewhere
+
     def _fill_row(self, row: Row, placed: list[Placed], now: float) -> None:
         goals: dict[str, int] = {}
         while (choice := self._next(row, goals, now)) is not None:
@@ -239,7 +247,9 @@ class Admission:
             elif not shape.laned:
                 thread_wanted = thread_wanted or row.behind > 0
             elif not thread_wanted:
-                thread_wanted = row.laned >= self._goal(row, shape, goals)
+                # Its memory would lie idle there: no long one waits there while another task lacks memory.
+                roomy = shape.short or self._all_have_memory(row)
+                thread_wanted = not roomy or row.laned >= self._goal(row, shape, goals)
                 entry = None if thread_wanted else self._look_ahead(row, shape, now)
             if entry is not None:
                 return shape, entry
@@ -270,12 +280,9 @@ class Admission:
         return all(within(shape.rest, row.free) for shape in self.queues.in_order())
 
     def _look_ahead(self, row: Row, shape: Shape, now: float) -> Waiting | None:
-        """Return the task that may wait on a row behind those that run there.
-
-        Its memory lies idle meanwhile: no long one waits there while another task lacks memory.
-        """
+        """Return the task that may wait on a row behind those that run there."""
         entry = shape.head(row.address)
-        if entry is None or not (shape.short or self._all_have_memory(row)):
+        if entry is None:
             return None
         behind = placement.with_inputs(shape.rest, entry.inputs, row)
         if not self.ledger.fits_behind(row, behind, shape):
@@ -303,6 +310,7 @@ class Admission:
         if shape.laned and not row.behind:
             self.ledger.hungry[row] = None
         shape.since = row.progress = now
+        shape.promises, shape.promise_after = 0, 0.0
         if row.promise is not None and row.promise.shape is shape:
             self.ledger.end_promise(row)
 

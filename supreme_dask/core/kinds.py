@@ -101,7 +101,8 @@ class Kinds:
             self._resolve(kind, shape)
             self._let_look(kind)  # some predictors expect less of larger inputs
         shape.came_last = task.priority[0]
-        shape.feeds = shape.feeds or task.feeds
+        if task.feeds and not shape.feeds:
+            shape.feeds = self.reranked = True
         return shape
 
     def learn(self, name: str, measurement: Measurement) -> bool:

@@ -31,6 +31,7 @@ _OVERDUE = 2.0  # expected durations after which a task may be waiting for other
 _DECLARED = 5.0  # times as long for one whose memory its user has declared
 _BUSY = 6.0  # times as long where nothing stops a task that grows, and the worker computes: it may be growing
 _BLOCKED = 10.0  # patiences after which that is so at the earliest, and types of unknown memory no longer run alone
+_LONGEST = 6  # doublings of the pause after promises in vain
 _FEW = 8
 _REPORT = 0.5  # seconds between two looks at every worker
 
@@ -63,7 +64,7 @@ class Patience:
 
     def lacks_host(self) -> bool:
         """Tell whether something waits that no open worker could run, even if nothing else ran there."""
-        return any(not self._has_host(shape) for shape in self._queues.in_order())
+        return any(not self.has_host(shape) for shape in self._queues.in_order())
 
     # ----------------------------------------------------------------------------------- probes
     def _widen_probes(self, now: float) -> None:
@@ -136,18 +137,20 @@ class Patience:
             return False
         if shape.laned and any(within(shape.rest, row.free) for row in self._ledger.open_rows()):
             return False  # it lacks a thread only, and gets the next in its turn
-        return self._kinds.may_start(shape) and self._has_host(shape)
+        return self._kinds.may_start(shape) and self.has_host(shape)
 
     def _end_promises(self, now: float) -> None:
         for row, shape in list(self._promised.items()):
             if row.promise is None or row.promise.shape is not shape:
                 del self._promised[row]
-                shape.promises = 0
-            elif not shape.count or row.promise.need != shape.need or now > row.promise.until:
+            elif now > row.promise.until:
                 del self._promised[row]
                 # Each in vain lets others run for twice as long before the next: what runs here may never end.
                 shape.promises += 1
-                shape.promise_after = now + self._settings.patience * 2**shape.promises
+                shape.promise_after = now + self._settings.patience * 2 ** min(shape.promises, _LONGEST)
+                self._ledger.end_promise(row)
+            elif not shape.count or row.promise.need != shape.need:
+                del self._promised[row]
                 self._ledger.end_promise(row)
 
     def _promise(self, shape: Shape, now: float) -> None:
@@ -167,10 +170,12 @@ class Patience:
     def _recalls(self, now: float) -> Iterator[Recall]:
         """Take tasks back that wait on a worker where none has ended for a while, if an idle one could run them."""
         late = [row for row in self._ledger.open_rows() if row.behind and self._is_late(row, now)]
-        idle = list(self._ledger.rows_fitting(((THREADS_AXIS, 1), (CPU_AXIS, CORE)))) if late else []
+        found = self._ledger.rows_fitting(((THREADS_AXIS, 1), (CPU_AXIS, CORE))) if late else ()
+        idle = list(islice(found, _FEW))
         threads = sum(row.free[THREADS_AXIS] for row in idle)
-        for row in late:
-            keys = [one.key for one in row.waiting if any(self._gains(one, other) for other in idle)][:threads]
+        for row in late if idle else ():
+            behind = islice(row.waiting, _FEW * _FEW)
+            keys = [one.key for one in behind if any(self._gains(one, other, now) for other in idle)][:threads]
             if keys:
                 threads -= len(keys)
                 row.progress = now  # ask again only after as long a wait
@@ -183,14 +188,12 @@ class Patience:
             return True
         return any(one.shape is not None and not one.shape.short for one in row.waiting)
 
-    def _gains(self, reservation: Reservation, idle: Row) -> bool:
-        """Tell whether a task that waits on a worker may run on an idle one, and fetches no longer than it waits."""
-        shape, row, inputs = reservation.shape, reservation.row, reservation.inputs
+    def _gains(self, reservation: Reservation, idle: Row, now: float) -> bool:
+        """Tell whether a task that waits on a worker may run on an idle one, and need not stay for its inputs."""
+        shape, inputs = reservation.shape, reservation.inputs
         if shape is None or not within(shape.need, self._ledger.room(idle)):
             return False
-        away = inputs.missing(idle.address) - inputs.missing(row.address) if inputs is not None else 0
-        waits = (1 + row.behind / max(row.threads, 1)) * shape.duration
-        return away / self._ledger.bandwidth < waits
+        return inputs is None or not placement.waits_for_inputs(self._ledger, idle, shape, inputs, now)
 
     # ------------------------------------------------------------------------------- infeasible
     def _report_infeasible(self, now: float) -> Iterator[Instruction]:
@@ -199,7 +202,7 @@ class Patience:
         self._next_report = now + _REPORT
         timeout = self._settings.infeasible_timeout
         for shape in list(self._queues.in_order()):
-            if self._has_host(shape):
+            if self.has_host(shape):
                 shape.infeasible_since = None
             elif shape.infeasible_since is None:
                 shape.infeasible_since = now
@@ -207,7 +210,8 @@ class Patience:
             elif timeout is not None and now - shape.infeasible_since > timeout:
                 yield Fail(shape.keys(), reasons.gave_up(timeout, self._why(shape)))
 
-    def _has_host(self, shape: Shape) -> bool:
+    def has_host(self, shape: Shape) -> bool:
+        """Tell whether some open worker could run a shape, if nothing else ran there."""
         seen = (self._ledger.version, shape.need)
         if shape.hosts_seen != seen:
             shape.hosts_seen, shape.has_host = seen, bool(placement.hosts(self._ledger, shape))

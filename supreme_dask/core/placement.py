@@ -73,14 +73,22 @@ def waits_for_inputs(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs, now
     if home is None or home is row or not home.is_open or home.promise is not None:
         return False
     away = inputs.missing(row.address) - inputs.missing(home.address)
-    if away <= _NEAR or not within(shape.rest, ledger.room(home, spilled=True)):
+    if away <= _NEAR or not _may_run_at(ledger, home, shape):
         return False
     fetch = away / ledger.bandwidth
     wait = 0.0
     if shape.timed and shape.duration >= _WORTHWHILE:
         turns = max(home.behind + shape.count_at(home.address), 1) / max(home.threads, 1)
         wait = shape.duration * (1 + turns)
-    return wait < 1.5 * (fetch + shape.duration) and now - home.progress < max(_STILL, fetch, 2 * wait)
+    # While it gets its turn before long: what comes there after it may go first.
+    since = max(min(home.progress, shape.since), 0.0) if shape.count else home.progress
+    return wait < 1.5 * (fetch + shape.duration) and now - since < max(_STILL, fetch, 2 * wait)
+
+
+def _may_run_at(ledger: Ledger, home: Row, shape: Shape) -> bool:
+    if shape.restrictions is not None and not shape.restrictions.permit(home.address, home.host):
+        return False
+    return ledger.could_fit(home, shape.need) and within(shape.rest, ledger.room(home, spilled=True))
 
 
 def with_inputs(need: Need, inputs: Inputs | None, row: Row) -> Need:
@@ -115,7 +123,10 @@ def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
 
 def hosts(ledger: Ledger, shape: Shape) -> list[Row]:
     """Return the open workers that could run the shape if nothing else ran there."""
-    return [row for row in permitted(ledger, shape) if ledger.could_fit(row, shape.need)]
+    found = [row for row in permitted(ledger, shape) if ledger.could_fit(row, shape.need)]
+    if found or shape.restrictions is None or not shape.restrictions.loose:
+        return found
+    return [row for row in ledger.open_rows() if ledger.could_fit(row, shape.need)]
 
 
 def permitted(ledger: Ledger, shape: Shape) -> list[Row]:

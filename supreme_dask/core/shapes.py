@@ -221,13 +221,15 @@ class Shape:
             heapq.heappush(self._local.setdefault(home, []), entry)
 
     def head(self, address: str | None = None) -> Waiting | None:
-        """Return the task to run next on a worker: one whose inputs are there, if any waits."""
+        """Return the task to run next on a worker: one whose inputs are there, unless the user put another before."""
+        first = self._first(self._queue)
         if address in self._local:
             local = self._first(self._local[address])
-            if local is not None:
+            if local is None:
+                del self._local[address]
+            elif first is None or local.priority[0] <= first.priority[0]:
                 return local
-            del self._local[address]
-        return self._first(self._queue)
+        return first
 
     def remove(self, key: Key) -> None:
         """Let a task wait no more."""

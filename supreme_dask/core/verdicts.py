@@ -16,6 +16,8 @@ from supreme_dask.core.rows import Reservation
 
 _TELLING = 8 << 20
 """Bytes; a task that surely held less when it was stopped may have raised an error of its own."""
+_PATIENT = 10
+"""Stops in which others had taken what was set aside for a task, after which it gets a worker to itself."""
 _ATTEMPTS = 2
 """After so many of these it gets a worker to itself."""
 
@@ -70,33 +72,32 @@ class Court:
         blamed = kills.culprit(suspects)
         return Verdict(None) if blamed is None else self._blame(blamed, max(used, blamed.reserved))
 
-    def stopped(self, one: Suspect, capacity: int, held: int, asked: int) -> Verdict:
+    def stopped(self, one: Suspect, largest: int, held: int, asked: int) -> Verdict:
         """Say what becomes of a task that its worker stopped because it would have taken more than there was.
 
         Parameters
         ----------
-        capacity
-            Bytes that the worker had for tasks.
+        largest
+            Bytes that the largest worker has on which it may run.
         held
             Bytes that the task had.
         asked
             Bytes that it asked for when it was stopped; 0 if that is not known.
         """
-        rows = self._ledger.rows.values()
-        self._largest = max(self._largest, capacity, *(row.capacity[MEMORY_AXIS] for row in rows))
         peak = held + asked
-        if peak <= one.reserved and asked:
-            return Verdict(None)  # others took what was set aside for it
         attempts = self._tried.setdefault(one.key, [])
         attempts.append(one.reserved)
+        if peak <= one.reserved and asked:
+            # Others took what was set aside for it; but nothing does so for ever.
+            return Verdict(None) if len(attempts) < _PATIENT else Verdict(one.key, kills.whole(largest), last=True)
         profile = self._kinds[one.type].profile
         size = kills.after_stop(one.reserved, held, asked, profile.retry(max(peak, 1)))
         if held >= _TELLING:
             wall = profile.duration or 1.0
             self._kinds.learn(one.type, Measurement(wall, memory=peak, inputs=one.inputs, killed=True))
         may_be_its_own = held < _TELLING and not asked and len(attempts) >= _ATTEMPTS
-        if size >= kills.NEARLY_ALL * self._largest or may_be_its_own:
-            return Verdict(one.key, kills.whole(self._largest), last=True)
+        if size >= kills.NEARLY_ALL * largest or may_be_its_own:
+            return Verdict(one.key, kills.whole(largest), last=True)
         return Verdict(one.key, size)
 
     def forget(self, key: Key) -> None:

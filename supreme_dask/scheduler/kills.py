@@ -13,7 +13,7 @@ from typing import Any
 from dask.typing import Key
 from distributed.scheduler import Scheduler
 
-from supreme_dask.core import reasons, verdicts
+from supreme_dask.core import placement, reasons, verdicts
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.axes import MEMORY_AXIS
 from supreme_dask.core.kills import Suspect
@@ -123,13 +123,19 @@ class MemoryKills:
         row = reservation.row
         for one in self._known(verdicts.of(reservation)):
             log.info("%s", reasons.stopped(str(key), address, held, asked))
-            verdict = self._court.stopped(one, row.capacity[MEMORY_AXIS], held, asked)
+            verdict = self._court.stopped(one, self._largest_for(reservation), held, asked)
             if verdict.blamed is not None:
                 self._carry_out(verdict, [one])
         # Until the next heartbeat: its like would be sent into the same wall.
         taken = row.free[MEMORY_AXIS] + reservation.memory - free
         if taken > 0:
             self._admission.ledger.set_burden(row, row.burden + taken)
+
+    def _largest_for(self, reservation: Reservation) -> int:
+        """Return the bytes of the largest worker on which a task may run."""
+        ledger, shape = self._admission.ledger, reservation.shape
+        rows = placement.permitted(ledger, shape) if shape is not None else []
+        return max(row.capacity[MEMORY_AXIS] for row in [reservation.row, *rows])
 
     def _judge(self, address: str, suspects: list[Suspect], capacity: int, used: int) -> None:
         suspects = self._known(suspects)

@@ -40,11 +40,11 @@ def test_a_task_that_is_stopped_gets_more_than_it_had(reserved, held, asked, lik
     assert after_stop(reserved, held, asked, likely) > max(reserved, held)
 
 
-def stops(*, capacity=4 * GiB, reserved=GiB, held=GiB, asked=0):
+def stops(*, largest=4 * GiB, reserved=GiB, held=GiB, asked=0):
     """Return what becomes of a task that is stopped on the only worker, which has 4 GiB."""
     admission = cluster(4)
     court = Court(admission.ledger, admission.kinds)
-    return court.stopped(Suspect("load-1", "load", reserved), capacity, held, asked)
+    return court.stopped(Suspect("load-1", "load", reserved), largest, held, asked)
 
 
 def test_a_stopped_task_gets_what_it_asked_for_and_a_little_more():
@@ -79,3 +79,12 @@ def test_a_task_that_is_stopped_again_and_again_comes_to_its_last_attempt():
         assert verdict.size > reserved
         reserved, attempts = verdict.size, attempts + 1
     assert attempts < 12
+
+
+def test_a_task_whose_share_others_take_again_and_again_gets_a_worker_to_itself_in_the_end():
+    admission = cluster(8)
+    court = Court(admission.ledger, admission.kinds)
+    honest = Suspect("load-1", "load", 6 * GiB)
+    verdicts = [court.stopped(honest, 8 * GiB, 0, 6 * GiB) for _ in range(10)]
+    assert [verdict.blamed for verdict in verdicts[:-1]] == [None] * 9
+    assert verdicts[-1].last

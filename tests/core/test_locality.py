@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.shapes import Inputs
-from tests.core.clusters import GiB, MiB, cluster, keys, task
+from tests.core.clusters import GiB, MiB, bound, cluster, join, keys, task
 
 SOME = 50 * MiB  # half a second on the network
 
@@ -90,3 +90,47 @@ def test_of_two_tasks_each_worker_takes_that_whose_inputs_it_has():
         admission.arrive(lying(admission, key, at=at), 0.0)
     admission.finish("busy-w0", None, 1.0)
     assert keys(admission.fill(1.0)) == ["near"]
+
+
+def test_none_waits_for_a_worker_that_may_or_can_never_run_it():
+    for forbidden in (bound("elsewhere", 1, "w1"), task("two-cores", 1, cpu=2)):
+        admission = cluster(4, threads=1)
+        join(admission, "w1", 4, threads=4)
+        for _ in range(8):
+            admission.kinds.learn("load", Measurement(0.02, 0.02, MiB))
+        admission.fill(0.0)
+        admission.arrive(lying(admission, "runs"), 0.0)
+        assert admission.arrive(replace(forbidden, inputs=Inputs(SOME, {"w0": SOME})), 0.0) == "w1"
+
+
+def test_none_waits_for_long_where_others_are_served_before_it():
+    admission = busy(0.001)
+    assert admission.arrive(lying(admission, "waits"), 0.0) is None
+    for turn in range(1, 40):
+        now = 0.1 * turn
+        admission.ledger.rows["w0"].progress = now  # something else has ended there
+        admission.tick(now)
+        if ("waits", "w1") in admission.fill(now):
+            assert now <= 1.5
+            return
+    raise AssertionError("it waits as long as others come")
+
+
+def test_a_task_whose_inputs_are_on_an_idle_worker_does_not_wait_behind_its_like():
+    admission = cluster(4, 4)
+    admission.arrive(replace(task("full", 2), inputs=Inputs(GiB, {"w0": GiB})), 0.0)
+    admission.arrive(replace(task("head", 4), inputs=Inputs(GiB, {"w0": GiB})), 0.0)
+    admission.fill(0.0)
+    admission.arrive(replace(task("other", 4), inputs=Inputs(GiB, {"w1": GiB})), 0.0)
+    admission.arrive(replace(task("more", 4), inputs=Inputs(GiB, {"w1": GiB})), 0.0)
+    assert "w1" in {address for _, address in admission.fill(0.0)} or admission.ledger.rows["w1"].tasks
+
+
+def test_the_users_priority_goes_before_inputs_that_are_near():
+    admission = cluster(4, threads=1)
+    admission.arrive(task("runs", 1), 0.0)
+    for key, priority, at in (("first", -10, "elsewhere"), ("last", 10, "w0")):
+        one = task(key, type_="read", user_priority=priority, inputs=Inputs(SOME, {at: SOME}))
+        admission.arrive(one, 0.0)
+    admission.finish("runs", None, 1.0)
+    assert keys(admission.fill(1.0))[0] == "first"

@@ -104,8 +104,8 @@ class Cluster:
             self.fail(key, reservation.row.address)
             return
         (suspect,) = of(reservation)
-        capacity = self.limits[reservation.row.address]
-        verdict = self.court.stopped(suspect, capacity, self.running.pop(key), asked)
+        largest = max(self.limits.values())
+        verdict = self.court.stopped(suspect, largest, self.running.pop(key), asked)
         if verdict.blamed is not None:
             self.enlarged[key] = verdict.size
         if verdict.last:

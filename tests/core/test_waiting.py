@@ -191,3 +191,11 @@ def test_a_worker_that_joined_gets_a_task_that_needs_less_since_it_did():
     assert admission.arrive(task("second"), 0.0) is None
     join(admission, "w1", 1, threads=1)
     assert admission.fill(0.1) == [("second", "w1")]
+
+
+def test_a_loose_task_has_a_host_where_none_that_it_prefers_could_hold_it():
+    admission = cluster(2, 8)
+    admission.arrive(bound("busy", 8, "w1"), 0.0)
+    assert admission.arrive(bound("large", 4, "w0", loose=True), 0.0) is None
+    assert admission.has_host("large")
+    assert admission.tick(1.0) == []
