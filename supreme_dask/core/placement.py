@@ -86,6 +86,8 @@ def waits_for_inputs(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs, now
 
 
 def _may_run_at(ledger: Ledger, home: Row, shape: Shape) -> bool:
+    if shape.actor:  # these are spread
+        return False
     if shape.restrictions is not None and not shape.restrictions.permit(home.address, home.host):
         return False
     return ledger.could_fit(home, shape.need) and within(shape.rest, ledger.room(home, spilled=True))
