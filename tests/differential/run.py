@@ -34,6 +34,7 @@ def main() -> None:
     if options.count == 1 and not made.found:
         print(generate(options.seed))
     print(f"{made.played} programs, {made.played / seconds:.1f}/s; unstable on plain Dask: {made.unstable}")
+    print(f"{len(made.once)} differ once in three times: {made.once}")
     print(f"{len(made.found)} differ: {sorted(each.program.seed for each in made.found)}")
     print("in those that differ:", dict(kinds(made.found).most_common()))
     sys.exit(bool(made.found))

@@ -17,11 +17,12 @@ from tests.differential.judging import Difference, Judge, judge_all
 
 @dataclass(slots=True)
 class Report:
-    """How many programs were played, where ours differs, and of which seeds plain Dask makes several things."""
+    """How many programs were played, where ours differs, and where plain Dask does with itself, or ours by chance."""
 
     played: int = 0
     found: list[Difference] = field(default_factory=list)
     unstable: list[int] = field(default_factory=list)
+    once: list[int] = field(default_factory=list)
 
 
 def report(seeds: Sequence[int], most: int, *, jobs: int | None = None, **how: Any) -> Report:
@@ -34,6 +35,7 @@ def report(seeds: Sequence[int], most: int, *, jobs: int | None = None, **how: A
         sum(part.played for part in parts),
         [each for part in parts for each in part.found],
         sorted(seed for part in parts for seed in part.unstable),
+        sorted(seed for part in parts for seed in part.once),
     )
 
 
@@ -41,7 +43,7 @@ def _part(seeds: Sequence[int], most: int, how: dict[str, Any]) -> Report:
     logging.disable(logging.CRITICAL)
     judge = Judge(**how)
     found = asyncio.run(judge_all(seeds, judge, most, _tell))
-    return Report(judge.played, found, judge.unstable)
+    return Report(judge.played, found, judge.unstable, judge.once)
 
 
 def _tell(difference: Difference) -> None:

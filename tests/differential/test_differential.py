@@ -15,12 +15,14 @@ SEED = int(os.environ.get("SUPREME_DIFFERENTIAL_SEED", "0"))
 PROGRAMS = int(os.environ.get("SUPREME_DIFFERENTIAL_PROGRAMS", "80"))
 PROCESSES = int(os.environ.get("SUPREME_DIFFERENTIAL_PROCESSES", "6"))
 MOST = 5  # differences after which there is enough to look at
+ONCE = 0.005  # part of them that may end otherwise on ours once in three times: plain Dask hangs by chance, too
 UNSTABLE = 0.05  # part of the programs of which plain Dask itself may make something else each time
 
 
 def play(count, **how):
     made = report(range(SEED, SEED + count), MOST, **how)
     assert not made.found, "\n\n".join(map(str, ["ours differs from plain Dask:", *made.found]))
+    assert len(made.once) <= 1 + ONCE * count, f"ours does not make one thing of these: {made.once}"
     assert len(made.unstable) <= 1 + UNSTABLE * count, f"plain Dask does not make one thing of these: {made.unstable}"
 
 
