@@ -183,7 +183,7 @@ class Admission:
 
     def tick(self, now: float) -> list[Instruction]:
         """Look after tasks that wait long; to be called every 50 ms or so, before `fill`."""
-        if self._postponed or any(_is_loose(shape) for shape in self.queues.in_order()):
+        if self._postponed or any(shape.is_loose for shape in self.queues.in_order()):
             self._postponed = False
             self.ledger.gained.update((row, None) for row in self.ledger.open_rows() if row.free[THREADS_AXIS] > 0)
         return self._patience.tick(now)
@@ -216,7 +216,7 @@ class Admission:
             shape.infeasible_since = None
             if shape.laned:
                 self.ledger.gained.update(self.ledger.hungry)
-            if _is_loose(shape):
+            if shape.is_loose:
                 self._look_everywhere()
         elif inputs is not None:
             home = self.ledger.rows.get(inputs.home)
@@ -340,12 +340,8 @@ class Admission:
         self.ledger.gained.update(dict.fromkeys(self.ledger.open_rows()))
 
 
-def _is_loose(shape: Shape) -> bool:
-    return shape.restrictions is not None and shape.restrictions.loose
-
-
 def _prefers(shape: Shape) -> bool:
-    return shape.downstream or _is_loose(shape)
+    return shape.downstream or shape.is_loose
 
 
 def _everything(shape: Shape, row: Row) -> Need:

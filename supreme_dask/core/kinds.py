@@ -161,9 +161,9 @@ class Kinds:
         self._let_look(self[name])
 
     def concede(self, shape: Shape, memory: int) -> None:
-        """Take a shape whose memory nobody declared to need so much until more is learned, if that is most of it."""
+        """Let an undeclared need of a shape be so many bytes until more is learned, if that is most of it."""
         needed = dict(shape.need)
-        if (shape.declared is not None and MEMORY in shape.declared) or shape.alone:
+        if shape.declares_memory or shape.alone:
             return
         if _MOST * needed.get(MEMORY_AXIS, 0) <= memory < needed.get(MEMORY_AXIS, 0):
             shape.set_need(tuple(sorted({**needed, MEMORY_AXIS: memory}.items())))

@@ -21,7 +21,6 @@ from supreme_dask.core.instructions import Fail, Instruction, Recall, Settings, 
 from supreme_dask.core.kinds import Kinds
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
-from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.rows import Reservation, Row
 from supreme_dask.core.shapes import Shape
 
@@ -93,7 +92,7 @@ class Patience:
                 self._concede(shape)
 
     def _concede(self, shape: Shape) -> None:
-        """Let a task that waits for memory which nobody declared try with a little less than its like need.
+        """Let a task that waits for an undeclared amount of memory try with a little less than its like need.
 
         What runs may never end. A task that needs more is stopped, and has lost its own attempt.
         """
@@ -110,7 +109,7 @@ class Patience:
         if shape is None or not reservation.running:
             return False
         expected = max(self._settings.patience, _OVERDUE * shape.duration)
-        if shape.declared is not None and MEMORY in shape.declared:
+        if shape.declares_memory:
             expected *= _DECLARED
         if self._kinds.cautious:
             expected = max(expected, _BLOCKED * self._settings.patience) * (_BUSY if reservation.row.busy else 1.0)

@@ -126,7 +126,7 @@ def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
 def hosts(ledger: Ledger, shape: Shape) -> list[Row]:
     """Return the open workers that could run the shape if nothing else ran there."""
     found = [row for row in permitted(ledger, shape) if ledger.could_fit(row, shape.need)]
-    if found or shape.restrictions is None or not shape.restrictions.loose:
+    if found or not shape.is_loose:
         return found
     return [row for row in ledger.open_rows() if ledger.could_fit(row, shape.need)]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from supreme_dask.core.axes import CPU_AXIS, THREADS_AXIS, Need, is_idle
 from supreme_dask.core.keys import Key
-from supreme_dask.core.resources import Resources
+from supreme_dask.core.resources import MEMORY, Resources
 
 Priority = tuple[float, ...]
 """Dask's priority of a task: user priority, generation, order in the graph. Lower goes first."""
@@ -190,6 +190,16 @@ class Shape:
 
     def __repr__(self) -> str:
         return f"<Shape {self.type!r} declared={self.declared} waiting={self.count}>"
+
+    @property
+    def declares_memory(self) -> bool:
+        """Whether their users, or engines, say how much memory they need."""
+        return self.declared is not None and MEMORY in self.declared
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether these tasks only prefer certain workers."""
+        return self.restrictions is not None and self.restrictions.loose
 
     @property
     def is_bound(self) -> bool:

@@ -19,13 +19,11 @@ from distributed.core import error_message
 from distributed.worker_state_machine import TaskState
 
 from supreme_dask.core.keys import Key
+from supreme_dask.core.profiles import RESERVED_KEY
 from supreme_dask.core.resources import MEMORY, format_amount
 from supreme_dask.core.wall import TELLING, Account, Accounts, Allowance, Footprint, Levels, Rise, pause
 from supreme_dask.worker.hits import asked, hit, let_go
 from supreme_dask.worker.process import DataLimit, Reader, trim
-
-RESERVED = "supreme-reserved"
-"""Annotation of a task: the bytes that are set aside for it, and whether nothing larger is left to try it on."""
 
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _CPU = 1e-4  # seconds; less cannot fill what is worth asking about
@@ -270,7 +268,7 @@ class Wall:
 
 
 def _account(state: TaskState) -> Account:
-    told = (state.annotations or {}).get(RESERVED)
+    told = (state.annotations or {}).get(RESERVED_KEY)
     reserved, last = told if told is not None else (None, False)
     return Account(state.key, time.monotonic(), reserved, bool(last))
 

@@ -26,7 +26,7 @@ from supreme_dask.core.reasons.scaling import (
     to_start,
     within_budget,
 )
-from supreme_dask.core.reasons.tasks import FURTHER, Unplaceable, actor_refused, gave_up, waiting
+from supreme_dask.core.reasons.tasks import FURTHER, Unplaceable, gave_up, waiting
 from supreme_dask.core.reasons.workers import (
     bound,
     draining,
@@ -49,7 +49,6 @@ __all__ = [
     "UNCHANGED",
     "UNKNOWN",
     "Unplaceable",
-    "actor_refused",
     "at_rate",
     "at_work",
     "backs_off",

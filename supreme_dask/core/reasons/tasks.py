@@ -58,14 +58,3 @@ def waiting(type_: str, why: Unplaceable) -> str:
 def gave_up(seconds: float, sentence: str) -> str:
     """Say that a task failed because nothing came that could run it."""
     return f"gave up after {seconds:g} s (setting supreme.infeasible-timeout): {sentence}"
-
-
-def actor_refused(why: Unplaceable) -> str:
-    """Say why an actor was not created."""
-    if why.resource == "worker":
-        return "no worker is there that this actor may live on; create it when one is"
-    needed, found = amount(why.resource, why.needed), amount(why.resource, why.found)
-    return (
-        f"no worker has room for this actor now, and actors cannot wait: it needs {why.resource} {needed}, "
-        f"{found} are free on {why.address}, which comes nearest; create it later, or with less"
-    )
