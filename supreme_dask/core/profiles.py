@@ -16,7 +16,8 @@ MEASURED_KEY = "supreme"
 """Where a worker puts a measurement into the metadata of a task, which travels with its result."""
 
 RESERVED_KEY = "supreme-reserved"
-"""The annotation that tells a worker the bytes set aside for a task, and whether its next error is its own."""
+"""The annotation that tells a worker the bytes set aside for a task, whether its next error is its own, and whether
+the bytes were declared."""
 
 _PERIOD = 8
 """Runs after which duration, cores and network begin to be forgotten; after twice as many they are."""

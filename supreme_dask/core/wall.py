@@ -159,7 +159,7 @@ class Rise:
         self._next = levels.stop
 
     def look(self, used: int) -> bool:
-        """Return whether to stop one more task, with so many bytes used."""
+        """Return whether to stop one more task, with so many bytes used or promised to others."""
         if used <= self._stop:
             self._next = self._stop
             return False
@@ -205,6 +205,8 @@ class Account:
         When, in seconds of any clock.
     last : bool
         Nothing larger is left to try it on.
+    firm : bool
+        Its reservation was declared, not learned: it is kept free for it.
     held, peak : int
         What it is thought to hold, and the most of that.
     least, most : int
@@ -223,6 +225,7 @@ class Account:
     begun: float
     reserved: int | None = None
     last: bool = False
+    firm: bool = False
     held: int = 0
     peak: int = 0
     least: int = 0
@@ -290,6 +293,16 @@ class Accounts:
             doers = [one for one in doers if one.most] or doers
         for one in doers:
             one.take(change // len(doers), change, own=len(doers) == 1)
+
+    @property
+    def promised(self) -> int:
+        """Bytes that declared tasks have still to take, while another task holds more than its reservation.
+
+        That one is then stopped before it takes what is theirs: else they would meet the wall, not it.
+        """
+        if not any(one.over > _UNTOLD and not one.stops for one in self._running.values()):
+            return 0
+        return sum(max(-one.over, 0) for one in self._running.values() if one.firm)
 
     def victim(self, uninterruptible: Collection[int]) -> int | None:
         """Return the thread whose task is stopped, if any may be.

@@ -340,7 +340,9 @@ class SupremePlugin(SchedulerPlugin):
         message = Scheduler._task_to_msg(self._scheduler, ts)
         reservation = self.admission.ledger.reservations.get(ts.key)
         if reservation is not None and not reservation.guessed and reservation.memory:
-            reserved = [reservation.memory, ts.key in self._demands.last]
+            shape = reservation.shape
+            declared = shape is not None and shape.declares_memory
+            reserved = [reservation.memory, ts.key in self._demands.last, declared]
             message["annotations"] = {**message["annotations"], RESERVED_KEY: reserved}
         return message
 

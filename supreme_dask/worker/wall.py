@@ -220,7 +220,7 @@ class Wall:
             return 0.0
         change = self._sample()
         used, running = self._memory.used, len(self._accounts)
-        if self._rise.look(used):
+        if self._rise.look(used + self._accounts.promised):
             self._stop_one()
         return pause(self.levels.stop - used, running=running, still=not change)
 
@@ -269,8 +269,8 @@ class Wall:
 
 def _account(state: TaskState) -> Account:
     told = (state.annotations or {}).get(RESERVED_KEY)
-    reserved, last = told if told is not None else (None, False)
-    return Account(state.key, time.monotonic(), reserved, bool(last))
+    reserved, last, firm = told if told is not None else (None, False, False)
+    return Account(state.key, time.monotonic(), reserved, bool(last), bool(firm))
 
 
 def _processor_time(thread: int) -> float:

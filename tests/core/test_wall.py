@@ -164,6 +164,19 @@ def test_one_that_was_stopped_already_comes_last():
     assert running(account(begun=1.0), account(begun=2.0, stops=1)).victim(()) == 0
 
 
+def test_what_was_declared_is_kept_free_from_a_task_that_took_more_than_its_own():
+    liar = account(reserved=100 * MiB, held=200 * MiB)
+    half, full = (account(reserved=100 * MiB, held=held * MiB, firm=True) for held in (40, 100))
+    learned, unknown = account(reserved=500 * MiB), account(held=300 * MiB)
+    assert running(half, full, learned, unknown).promised == 0
+    assert running(half, full, learned, unknown, liar).promised == 60 * MiB
+
+
+def test_nothing_is_kept_free_once_that_task_was_told_to_stop():
+    told = account(reserved=100 * MiB, held=200 * MiB, stops=1)
+    assert running(told, account(reserved=100 * MiB, firm=True)).promised == 0
+
+
 @given(st.lists(st.tuples(st.none() | sizes, sizes, st.integers(0, 9), st.booleans()), max_size=6))
 def test_whoever_may_be_stopped_is_found_and_nobody_else(tasks):
     accounts = running(*(account(begun=begun, reserved=reserved, held=held) for reserved, held, begun, _ in tasks))

@@ -1,4 +1,4 @@
-"""A storm of memory kills; `tests/benchmarks/storm.py` shows what stock Dask makes of it."""
+"""A storm of tasks that take more than they declare; `tests/benchmarks/storm.py` compares it with stock Dask."""
 
 import os
 
@@ -16,4 +16,4 @@ def test_all_tasks_end_well_though_one_in_twenty_lies_about_its_size():
     print(found)
     assert found["ends"] == {"done": TASKS}
     assert found["attempts p95"] <= 2
-    assert found["workers lost"] > 0, "nobody was killed: this shows nothing"
+    assert found["liars begun again"] > 0, "none was stopped, nor its worker ended: this shows nothing"

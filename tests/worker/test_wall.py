@@ -89,8 +89,8 @@ def wait_until(condition, seconds=30.0):
         time.sleep(0.01)
 
 
-def reserving(mebibytes, last=False):
-    return dask.annotate(**{"supreme-reserved": [mebibytes * MiB, last]})
+def reserving(mebibytes, last=False, declared=False):
+    return dask.annotate(**{"supreme-reserved": [mebibytes * MiB, last, declared]})
 
 
 def room():
