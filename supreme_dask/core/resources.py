@@ -12,14 +12,15 @@ any other  thousandths of the declared unit   ``1``, ``0.25``, ``"2"``
 ========== ================================== =====================
 
 ``cpu``, ``memory`` and ``network`` are recognised in any case. Other names are the worker's own
-(``dask worker --resources "GPU=2"``) and are kept as they are written.
+(``dask worker --resources "GPU=2"``) and are kept as they are written; so is ``MEMORY`` where the amount that a
+worker declares cannot be bytes (``--resources "MEMORY=16"``).
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -31,6 +32,8 @@ _MILLI = 1000
 # A demand above this is a slip of the pen (an exbibyte), and would overflow a vector of 64-bit integers.
 _ABSURD = 1 << 60
 _LONGEST = 64
+# Bytes; no worker has less memory, so less is counted in another unit.
+_SMALLEST_WORKER = 1 << 20
 
 _BYTES = {
     **dict.fromkeys(("", "b"), 1),
@@ -69,8 +72,13 @@ class Resources(Mapping[str, int]):
         return cls(tuple(amounts.items()))
 
     @classmethod
-    def parse(cls, amounts: Mapping[str, object]) -> Resources:
+    def parse(cls, amounts: Mapping[str, object], own: Collection[str] = ()) -> Resources:
         """Read amounts as users write them.
+
+        Parameters
+        ----------
+        own
+            Names that are kept as they are written, as `own_units` finds them.
 
         Raises
         ------
@@ -79,7 +87,7 @@ class Resources(Mapping[str, int]):
         """
         if not isinstance(amounts, Mapping):
             raise DemandError("resources", amounts, 'expected amounts by name, such as {"memory": "4 GiB"}')
-        return cls.of(dict(parse_amount(name, amount) for name, amount in amounts.items()))
+        return cls.of(dict(parse_amount(name, amount, own) for name, amount in amounts.items()))
 
     def __getitem__(self, name: str) -> int:
         return self._by_name.get(name, 0)
@@ -133,7 +141,24 @@ class Resources(Mapping[str, int]):
         return max((_fraction(amount, capacity.get(name, 0)) for name, amount in self.amounts), default=0.0)
 
 
-def parse_amount(name: object, amount: object) -> tuple[str, int]:
+def own_units(declared: Mapping[str, object]) -> frozenset[str]:
+    """Return the names that read like memory but count something else than bytes, of all that a worker declares.
+
+    The name ``memory`` itself always means bytes.
+
+    Examples
+    --------
+    >>> own_units({"MEMORY": 16, "memory": 4e9, "GPU": 1}), own_units({"MEMORY": 16e9})
+    (frozenset({'MEMORY'}), frozenset())
+    """
+    return frozenset(
+        name
+        for name, amount in declared.items()
+        if name != MEMORY == name.lower() and isinstance(amount, Real) and amount < _SMALLEST_WORKER
+    )
+
+
+def parse_amount(name: object, amount: object, own: Collection[str] = ()) -> tuple[str, int]:
     """Return the canonical name of a resource, and its amount as an integer.
 
     Raises
@@ -148,7 +173,7 @@ def parse_amount(name: object, amount: object) -> tuple[str, int]:
     """
     if not isinstance(name, str) or not name:
         raise DemandError(name, amount, "the name of a resource is a string")
-    canonical = name.lower() if name.lower() in MEASURED else name
+    canonical = name.lower() if name.lower() in MEASURED and name not in own else name
     value = _number(canonical, amount) if isinstance(amount, str) else amount
     if not isinstance(value, Real) or isinstance(value, bool):
         raise DemandError(name, amount, "expected a number or a string such as " + _example(canonical))

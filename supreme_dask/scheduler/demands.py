@@ -7,7 +7,7 @@ and taken off the task.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dask.typing import Key
@@ -43,10 +43,16 @@ class Demands:
         self.alone: set[Key] = set()
         self.last: set[Key] = set()
 
-    def read(self, ts: TaskState) -> None:
-        """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`."""
+    def read(self, ts: TaskState, own: Collection[str]) -> None:
+        """Remember what a task's annotation declares; one that cannot be understood is an entry of `errors`.
+
+        Parameters
+        ----------
+        own
+            Names that are kept as they are written.
+        """
         try:
-            demand = Resources.parse(self._annotated(ts) or {})
+            demand = Resources.parse(self._annotated(ts) or {}, own)
         except DemandError as error:
             self.errors[ts.key] = error
         else:

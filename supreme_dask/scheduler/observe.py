@@ -16,7 +16,7 @@ from distributed.scheduler import heartbeat_interval as _interval
 from supreme_dask.core.handover import Sole
 from supreme_dask.core.profiles import MEASURED_KEY, Measurement
 from supreme_dask.core.relief import Result
-from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, parse_amount
+from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, own_units, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
 from supreme_dask.errors import DemandError
 from supreme_dask.task_types import name_of
@@ -134,6 +134,13 @@ def capacity(ws: WorkerState, base: int, safe_fraction: float, network: int) -> 
 def misdeclared(ws: WorkerState) -> list[DemandError]:
     """Return what is wrong with the resources that a worker declares; it is taken to have none of those."""
     return _declared(ws)[1]
+
+
+def counted_otherwise(scheduler: Scheduler) -> frozenset[str]:
+    """Return the names of resources that read like memory, but in which a worker counts something of its own."""
+    # Few names read like memory: looking through all workers for each graph would show.
+    alike = {name: held for name, held in scheduler.resources.items() if held and name.lower() == MEMORY}
+    return own_units({name: min(held.values()) for name, held in alike.items()})
 
 
 def is_busy(ws: WorkerState) -> bool:
@@ -373,9 +380,10 @@ def _hash_of(code: CodeType) -> str:
 def _declared(ws: WorkerState) -> tuple[dict[str, int], list[DemandError]]:
     amounts: dict[str, int] = {}
     errors: list[DemandError] = []
+    own = own_units(ws.resources)
     for written, declared in ws.resources.items():
         try:
-            name, amount = parse_amount(written, declared)
+            name, amount = parse_amount(written, declared, own)
             amounts[name] = amount
         except DemandError as error:
             errors.append(error)

@@ -255,8 +255,10 @@ class SupremePlugin(SchedulerPlugin):
         """Read what new tasks declare and which results they need, before any of them moves."""
         if self.scaling.wanted:
             self.scaling.graph_came()
-        for key in annotations.get("resources", ()):
-            self._read_demand(scheduler.tasks[key])
+        if declaring := annotations.get("resources"):
+            own = observe.counted_otherwise(scheduler)
+            for key in declaring:
+                self._read_demand(scheduler.tasks[key], own)
         if self.admission.queues:
             for key in tasks:
                 for needed in observe.needed_by(scheduler.tasks[key]):
@@ -357,7 +359,7 @@ class SupremePlugin(SchedulerPlugin):
         ts = self._scheduler.tasks[key]
         self._placing.ended(key)
         if ts.resource_restrictions:  # it was placed before we came
-            self._read_demand(ts)
+            self._read_demand(ts, observe.counted_otherwise(self._scheduler))
         if reservation is None or (finish == "memory" and ts.actor):
             return
         address = reservation.row.address
@@ -391,8 +393,8 @@ class SupremePlugin(SchedulerPlugin):
             and self._ghosts.can_tell(address)
         )
 
-    def _read_demand(self, ts: TaskState) -> None:
-        self._demands.read(ts)
+    def _read_demand(self, ts: TaskState, own: Collection[str]) -> None:
+        self._demands.read(ts, own)
         self._hands.take_restrictions(ts)
 
     # --------------------------------------------------------------------- messages of workers

@@ -25,9 +25,10 @@ def occupy(
     """
     for ws in scheduler.workers.values():
         memory.join(ws)
+    own = observe.counted_otherwise(scheduler)
     for ts in scheduler.tasks.values():
         if demands.is_annotated(ts):
-            demands.read(ts)
+            demands.read(ts, own)
             if ts.state != "processing":  # stock Dask subtracts what it has counted when such a task ends
                 hands.take_restrictions(ts)
     for ws in scheduler.workers.values():

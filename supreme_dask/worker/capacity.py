@@ -7,12 +7,13 @@ package: annotated tasks then run under stock Dask, if not as well.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from distributed.system import MEMORY_LIMIT
 from distributed.worker import Worker
 
 from supreme_dask import config
-from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, format_amount
+from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, format_amount, own_units
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,10 @@ def declare(worker: Worker) -> None:
     DemandError
         If its user declared something that cannot be understood.
     """
-    resources = _with_defaults(worker, Resources.parse(worker.state.total_resources))
-    declared = {_written(worker, name): amount for name, amount in resources.in_units().items()}
+    stated = worker.state.total_resources
+    own = own_units(stated)
+    resources = _with_defaults(worker, Resources.parse(stated, own))
+    declared = {_written(stated, own, name): amount for name, amount in resources.in_units().items()}
     worker.state.total_resources = declared
     worker.state.available_resources = dict(declared)
 
@@ -44,6 +47,6 @@ def _with_defaults(worker: Worker, resources: Resources) -> Resources:
     return Resources.of(found).overlaid(resources)
 
 
-def _written(worker: Worker, name: str) -> str:
+def _written(stated: Collection[str], own: Collection[str], name: str) -> str:
     """Return a name as the user wrote it, so that stock Dask finds it too."""
-    return next((written for written in worker.state.total_resources if written.lower() == name), name)
+    return next((written for written in stated if written.lower() == name and written not in own), name)

@@ -55,6 +55,17 @@ async def test_two_hundred_tasks_of_one_go_four_by_four_to_a_worker_of_four(c, s
     assert watch.most == 4
 
 
+@supreme(worker(4, 1, MEMORY=4))
+async def test_memory_in_units_of_the_users_own_is_counted_as_plain_dask_counts_it(c, s, a):
+    event = Event()
+    large = c.map(wait_for, [event] * 2, range(2), resources={"MEMORY": 3}, pure=False)
+    small = c.map(run, range(8), pure=False)  # what declares nothing is not limited by it
+    await wait(small)
+    assert len(a.state.executing) == 1
+    await event.set()
+    await c.gather(large)
+
+
 @supreme(worker(4, 1, A=1, B=1))
 async def test_a_task_does_not_wait_behind_others_that_need_something_else(c, s, a):
     event = Event()

@@ -23,6 +23,12 @@ async def test_what_its_user_declared_stays_under_the_name_he_gave_it(c, s, a):
     assert a.state.total_resources == {"CPU": 2, "memory": 1 * GiB, "GPU": 1, "network": 1.25e9}
 
 
+@plain(("127.0.0.1", 1, {"memory_limit": "2 GiB", "resources": {"MEMORY": 16}}))
+async def test_memory_that_cannot_be_bytes_is_a_resource_of_its_own(c, s, a):
+    declare(a)
+    assert a.state.total_resources == {"MEMORY": 16, "memory": 2 * GiB, "cpu": 1, "network": 1.25e9}
+
+
 @plain(("127.0.0.1", 1, {"resources": {"memory": 2**50}}))
 async def test_more_memory_than_the_machine_has_is_cut_with_a_warning(c, s, a, caplog):
     declare(a)
