@@ -12,6 +12,7 @@ from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 from distributed.system import MEMORY_LIMIT
 
+from supreme_dask import config
 from supreme_dask.controller.controller import Controller
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.resources import MEMORY
@@ -112,7 +113,9 @@ class SupremeCluster(SpecCluster):
         self._provisioner = SpecProvisioner(
             self, [group.name for group in self.groups], self._spec, at_once=CPU_COUNT
         )
-        self._controller = Controller(self._provisioner, self.groups, name="cluster")
+        self._controller = Controller(
+            self._provisioner, self.groups, name="cluster", launches_per_hour=config.launches_per_hour()
+        )
         self._controller.on_progress = engine.report
         engine.begin(self._controller.accept, policy=policy, groups=self.groups)
         self._controller.start()

@@ -93,6 +93,14 @@ def rebalance() -> int | None:
         raise ConfigError("supreme.rebalance", value, str(error)) from None
 
 
+def launches_per_hour() -> int | None:
+    """Return how many workers of one group may be launched within an hour; None if that is not stated."""
+    value = get("scaling.launches-per-hour")
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ConfigError("supreme.scaling.launches-per-hour", value, "expected a whole number of 1 or more, or null")
+
+
 def demands() -> dict[str, Resources]:
     """Return the declared demands by task prefix."""
     rules = get("demands")

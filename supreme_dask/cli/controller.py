@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from supreme_dask import config
 from supreme_dask.cli.documents import parsed
 from supreme_dask.cli.system import default_store, of_system, state_directory
 from supreme_dask.errors import SupremeError
@@ -49,7 +50,7 @@ def controller(store: str, system: str, file: IO[str] | None, directory: Path | 
     try:
         groups = schemas.groups(parsed(file)) if file else None
         with LocalProvisioner(kept, store=url, system=system, host=host) as provisioner:
-            made = Controller(provisioner, groups or (), name=name)
+            made = Controller(provisioner, groups or (), name=name, launches_per_hour=config.launches_per_hour())
             click.echo(f"Controller {name} of system {system}; its workers are kept in {kept}")
             asyncio.run(_until_told(Following(url, system, made, fixed=groups is not None)))
     except SupremeError as error:

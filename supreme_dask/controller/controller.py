@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
 
+from supreme_dask.core.fuse import Fuse
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.plans import Plan, Progress, steps, supersedes
 from supreme_dask.core.trials import Trial
@@ -26,6 +27,14 @@ _LOOK = 0.5  # s between two looks at what exists
 class Controller:
     """Carries out the plans of one system with one provisioner, on one event loop.
 
+    Whatever a plan says, never more workers of a group exist than its maximum, those that are ending counted, and no
+    more are launched within an hour than may be.
+
+    Parameters
+    ----------
+    launches_per_hour
+        How many of one group may be launched within an hour; None for the default of `core.fuse.Fuse`.
+
     Attributes
     ----------
     name : str
@@ -38,7 +47,14 @@ class Controller:
         Called with the progress whenever that has changed.
     """
 
-    def __init__(self, provisioner: Provisioner, groups: Iterable[WorkerGroup], *, name: str = "controller") -> None:
+    def __init__(
+        self,
+        provisioner: Provisioner,
+        groups: Iterable[WorkerGroup],
+        *,
+        name: str = "controller",
+        launches_per_hour: int | None = None,
+    ) -> None:
         self.name = name
         self.groups = {group.name: group for group in groups}
         self.progress = Progress(name)
@@ -50,6 +66,9 @@ class Controller:
         self._existing: Mapping[str, str] = {}
         self._arrived: set[str] = set()
         self._removals: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, str] = {}  # by name, the group of those that are being removed
+        self._fuse = Fuse(launches_per_hour)
+        self._blown: dict[str, str] = {}
         self._trials: dict[str, Trial] = {}
         self._looks: asyncio.Task[None] | None = None
 
@@ -63,6 +82,13 @@ class Controller:
             self._looks.cancel()
             await asyncio.gather(self._looks, return_exceptions=True)
         await asyncio.gather(*self._removals.values(), return_exceptions=True)
+
+    def change_groups(self, groups: Iterable[WorkerGroup]) -> None:
+        """Make workers of these groups from now on; the fuse of a group that has changed is reset."""
+        before, self.groups = self.groups, {group.name: group for group in groups}
+        for name in {*before, *self.groups}:
+            if before.get(name) != self.groups.get(name):
+                self._fuse.reset(name)
 
     def accept(self, plan: Plan) -> bool:
         """Let a plan be in force from now on, and tell whether it is.
@@ -119,6 +145,7 @@ class Controller:
             self._fail(group, f"{name} ended before it joined: {words[name]}")
         self._arrived = arrived & existing.keys()
         self._removals = {name: task for name, task in self._removals.items() if not task.done()}
+        self._ending = {name: group for name, group in self._ending.items() if name in self._removals}
 
     def _fail(self, group: str, reason: str) -> None:
         log.warning("No worker of group %s for now: %s", group, reason)
@@ -132,10 +159,12 @@ class Controller:
         if leaving := [name for name in todo.remove if name not in self._removals]:
             removal = asyncio.create_task(self._remove(leaving))
             self._removals.update(dict.fromkeys(leaving, removal))
+            self._ending.update({name: existing[name] for name in leaving})
         staying = {name: group for name, group in existing.items() if name not in self._removals}
         for group, count in todo.launch.items():
             if prudent := self._prudent(group, count, staying):
-                await self._launch(group, prudent)
+                there = [*{**plan.others, **self._ending, **existing}.values()].count(group)
+                await self._launch(group, prudent, there)
 
     async def _remove(self, names: Collection[str]) -> None:
         log.info("Remove %s", ", ".join(names))
@@ -153,9 +182,12 @@ class Controller:
         tried = any(of == group and name not in self._arrived for name, of in existing.items())
         return 0 if tried or trial.blocked(monotonic()) else 1
 
-    async def _launch(self, group: str, count: int) -> None:
+    async def _launch(self, group: str, wanted: int, existing: int) -> None:
         if group not in self.groups:
             return self._fail(group, f"controller {self.name!r} has only {', '.join(self.groups) or 'nothing'}")
+        count = self._fuse.allow(self.groups[group], wanted, existing, monotonic())
+        if not count:
+            return None  # some have to end first, or the fuse has blown, which is reported
         log.info("Launch %d of group %s", count, group)
         try:
             await self._provisioner.launch(self.groups[group], count)
@@ -169,7 +201,11 @@ class Controller:
     # ---------------------------------------------------------------------------------- report
     def _report(self) -> None:
         now = monotonic()
-        blocked = {group: reason for group, trial in self._trials.items() if (reason := trial.blocked(now))}
+        blown = self._fuse.blown(now)
+        for group in blown.keys() - self._blown.keys():
+            log.error("%s", blown[group])
+        self._blown = blown
+        blocked = {group: reason for group, trial in self._trials.items() if (reason := trial.blocked(now))} | blown
         progress = Progress(self.name, dict(self._existing), blocked)
         if progress != self.progress:
             self.progress = progress

@@ -73,22 +73,29 @@ class Following:
             await self._controller.stop()
 
     async def _until_alone(self) -> None:
-        """Wait for the controller that is there to end: two would launch everything twice."""
+        """Wait until no other controller is there: two would launch everything twice.
+
+        A store that cannot tell is asked again. Nothing is lost by that: the plan is there too.
+        """
+        while True:
+            try:
+                async with open_store(self._url, self._system) as store:
+                    return await self._until_others_end(store)
+            except (StoreError, OSError) as error:
+                log.log(logging.DEBUG if self._quiet else logging.WARNING, "Wait for the store: %s", error)
+                self._quiet = True
+            await asyncio.sleep(_RETRY)
+
+    async def _until_others_end(self, store: Store) -> None:
         said = False
-        try:
-            async with (
-                open_store(self._url, self._system) as store,
-                aclosing(Registry(store, self._system).follow()) as lists,
-            ):
-                async for nodes in lists:
-                    other = next((one for one in nodes if one.kind == "controller" and not _has_died(one)), None)
-                    if other is None:
-                        return
-                    if not said:
-                        log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(other))
-                        said = True
-        except (StoreError, OSError) as error:  # while the store is down, it is alone as far as it can tell
-            self._say(error)
+        async with aclosing(Registry(store, self._system).follow()) as lists:
+            async for nodes in lists:
+                other = next((one for one in nodes if one.kind == "controller" and not _has_died(one)), None)
+                if other is None:
+                    return
+                if not said:
+                    log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(other))
+                    said = True
 
     async def _stay(self) -> None:
         """Follow and report until the store fails."""
@@ -117,8 +124,7 @@ class Following:
 
     def _take(self, published: Published) -> None:
         if published.document == schemas.GROUPS and not self._fixed:
-            groups = schemas.groups(published.revision.content or {})
-            self._controller.groups = {group.name: group for group in groups}
+            self._controller.change_groups(schemas.groups(published.revision.content or {}))
 
     async def _follow_plans(self, store: Store) -> None:
         while True:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from supreme_dask.core.resources import CPU, MEASURED, MEMORY, Resources
 from supreme_dask.errors import DemandError
+
+# Workers are named after it, and looked up, stored and logged by these names.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class WorkerGroup:
     capacity: Resources = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise DemandError("name", self.name, "expected letters, digits, '-', '_' and '.', such as small-gpu")
         if any(name.lower() in MEASURED[:2] for name in self.resources):
             raise DemandError("resources", self.resources, "cpu and memory have parameters of their own")
         capacity = Resources.parse({**self.resources, CPU: self.cpu, MEMORY: self.memory})

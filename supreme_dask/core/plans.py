@@ -47,6 +47,9 @@ class Plan:
     removable : tuple of str
         Names of workers that have been retired: they run nothing and hold nothing alone. Whoever made them may
         remove exactly these.
+    others : mapping of str to str
+        By name, the group of workers that have joined and that no controller reports: started by hand, or by a
+        controller that has lost what it knew. They count as workers of their group.
     """
 
     generation: int
@@ -54,6 +57,7 @@ class Plan:
     unmet: tuple[str, ...] = ()
     epoch: int = 0
     removable: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -126,7 +130,8 @@ class Steps:
 def steps(plan: Plan, existing: Mapping[str, str]) -> Steps:
     """Return what makes the workers that exist those that a plan wants; nothing if they are.
 
-    Who is on its way out is neither counted nor removed before it has been retired.
+    Who is on its way out is neither counted nor removed before it has been retired. Those that others made are
+    counted as the plan counted them: counted otherwise, each new plan would launch one more.
 
     Parameters
     ----------
@@ -134,7 +139,7 @@ def steps(plan: Plan, existing: Mapping[str, str]) -> Steps:
         The group of each worker, starting or running, by its name.
     """
     leaving = {*plan.removable, *(name for target in plan.targets for name in target.victims)}
-    staying = Counter(group for name, group in existing.items() if name not in leaving)
+    staying = Counter(group for name, group in {**plan.others, **existing}.items() if name not in leaving)
     lacking = {target.group: target.workers - staying[target.group] for target in plan.targets}
     return Steps(
         tuple(name for name in existing if name in plan.removable),

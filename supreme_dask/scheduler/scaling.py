@@ -83,6 +83,7 @@ class ScalabilityEngine:
         self._removable: set[str] = set()
         self._begun: set[str] = set()
         self._said: set[str] = set()
+        self._unreported: set[str] = set()
         self._planned: asyncio.TimerHandle | None = None
         self._decided = float("-inf")  # when the last decision was made, on the clock of the event loop
         self._rested = 0.0  # when all rest that is owed will be over
@@ -345,13 +346,17 @@ class ScalabilityEngine:
         self.metrics_monitor.bound.update(dict.fromkeys(names, monotonic() + _BOUND))
 
     def _send(self, plan: Plan) -> None:
-        existing = self._existing().keys() | self._names()
+        reported, joined = self._existing(), self._names()
+        existing = reported.keys() | joined
         self._removable &= existing
         removable = tuple(sorted(self._removable | (self._launches.abandoned & existing)))
-        content = (plan.targets, plan.unmet, removable)
+        unreported = sorted(joined - reported.keys() - self._removable)
+        others = {name: group for name in unreported if (group := self.rules.group_of(name))}
+        self._say_others(others)
+        content = (plan.targets, plan.unmet, removable, others)
         if self._publish is not None and content != self._published:
             self._generation += 1
-            self.plan = replace(plan, generation=self._generation, removable=removable)
+            self.plan = replace(plan, generation=self._generation, removable=removable, others=others)
             self._publish(self.plan)
             self._published = content
 
@@ -375,6 +380,12 @@ class ScalabilityEngine:
         log.info("%s", sentence)
         values = {"group": target.group, "workers": target.workers, "victims": list(target.victims)}
         recording.record(self._scheduler, "scale", sentence, **values)
+
+    def _say_others(self, others: Mapping[str, str]) -> None:
+        """Say which workers count though no controller reports them, unless it is about to."""
+        for name in others.keys() & self._unreported if self._progress else ():
+            self._say(reasons.not_reported(name, others[name]))
+        self._unreported = set(others)
 
     def _warn(self, sentence: str) -> None:
         log.warning("%s", sentence)

@@ -14,11 +14,13 @@ SCHEDULER = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
 
 
 class TestLocal(ProvisionerContract):
-    impossible = WorkerGroup("of/no/directory")
+    impossible = WorkerGroup("taken")
 
     @asynccontextmanager
     async def open(self, directory):
         self.workers = directory / "workers"
+        self.workers.mkdir()
+        (self.workers / "taken-0").touch()  # where the directory of its worker would be
         async with Scheduler(**SCHEDULER) as scheduler:
             with LocalProvisioner(self.workers, scheduler=scheduler.address) as provisioner:
                 yield provisioner

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,45 @@ def test_one_that_is_being_removed_is_removed_once_and_counts_as_the_plan_says(c
         await controller.stop()
         assert provisioner.removed == ["small-0"]
         assert set((await controller.look()).workers) == {"small-1", "small-2"}
+
+    run(story())
+
+
+def test_workers_that_others_made_are_counted_as_the_plan_counts_them(controller, provisioner):
+    async def story():
+        mine = {"small-mine": "small"}
+        for generation in range(1, 6):  # a scheduler that sees three, and wants as many as it sees
+            progress = await controller.carry_out(replace(plan(generation, small=3), others=mine))
+            assert set(progress.workers) == {"small-0", "small-1"}
+
+    run(story())
+
+
+def test_never_more_than_its_maximum_exist_of_a_group_those_that_are_ending_counted(provisioner):
+    async def story():
+        controller = Controller(provisioner, [WorkerGroup("small", maximum=2)])
+        assert len((await controller.carry_out(plan(1, small=50))).workers) == 2
+        provisioner.may_leave.clear()
+        await controller.carry_out(plan(2, small=2, victims=["small-0"], removable=["small-0"]))
+        for _ in range(3):
+            assert set((await controller.look()).workers) == {"small-0", "small-1"}
+        provisioner.may_leave.set()
+        await controller.stop()
+        assert set((await controller.look()).workers) == {"small-1", "small-2"}
+
+    run(story())
+
+
+def test_a_blown_fuse_is_reported_and_reset_by_a_change_of_the_group(provisioner, caplog):
+    async def story():
+        controller = Controller(provisioner, [SMALL, LARGE], launches_per_hour=3)
+        for generation in range(1, 4):
+            progress = await controller.carry_out(plan(generation, small=5, large=1))
+        assert list(progress.workers.values()) == ["small"] * 3 + ["large"]
+        assert "3 workers of group small were launched within an hour" in progress.blocked["small"]
+        assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+        controller.change_groups([replace(SMALL, labels={"zone": "b"}), LARGE])
+        assert len((await controller.look()).workers) == 6
 
     run(story())
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import uuid
@@ -128,22 +127,40 @@ def test_of_two_controllers_the_second_waits_until_the_first_has_ended(address, 
     run(story())
 
 
-def test_without_the_store_crashed_workers_are_still_replaced(tmp_path):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
-        url = f"etcd://127.0.0.1:{nobody.getsockname()[1]}/?timeout=1"
+def test_without_the_store_crashed_workers_are_still_replaced(start_etcd):
+    cluster = start_etcd(1)
 
-        async def story():
-            provisioner = OnPaper()
-            async with following(url, provisioner) as controller:
-                controller.accept(plan(1, 1))
-                await until(lambda: provisioner.existing)
-                provisioner.joined = {"small-0"}
-                await controller.look()
-                provisioner.existing = {}
-                await until(lambda: set(provisioner.existing) == {"small-1"})
+    async def story():
+        provisioner = OnPaper()
+        url = cluster.url(str(uuid.uuid4()))
+        async with open_store(url) as store:
+            await publish(store, plan(1, 1))
+        async with following(url, provisioner):
+            await until(lambda: set(provisioner.existing) == {"small-0"})
+            cluster.members[0].kill()
+            provisioner.joined = {"small-0"}
+            provisioner.existing = {}
+            await until(lambda: set(provisioner.existing) == {"small-1"})
 
-        run(story())
+    run(story())
+
+
+def test_a_controller_that_cannot_ask_whether_there_is_another_waits_for_the_store(start_etcd, caplog):
+    cluster = start_etcd(1)
+
+    async def story():
+        provisioner = OnPaper()
+        url = cluster.url(str(uuid.uuid4()), timeout="1")
+        async with open_store(url) as store:
+            await publish(store, plan(1, 1))
+        cluster.members[0].kill()
+        async with following(url, provisioner):
+            await until(lambda: "Wait for the store: " in caplog.text)
+            assert not provisioner.existing
+            cluster.members[0].start()
+            await until(lambda: set(provisioner.existing) == {"small-0"})
+
+    run(story())
 
 
 def test_a_controller_that_is_killed_goes_on_where_it_was(tmp_path):

@@ -22,6 +22,7 @@ plans = st.builds(
     unmet=st.lists(st.text(), max_size=2).map(tuple),
     epoch=st.integers(0, 3),
     removable=several,
+    others=several.map(lambda found: {name: name.rpartition("-")[0] for name in found}),
 )
 existing_ones = several.map(lambda found: {name: name.rpartition("-")[0] for name in found})
 
@@ -59,7 +60,7 @@ def test_each_group_comes_to_its_count_without_those_on_their_way_out(plan, exis
     leaving = {*plan.removable, *(victim for target in plan.targets for victim in target.victims)}
     for target in plan.targets:
         before, after = (
-            sum(group == target.group and name not in leaving for name, group in found.items())
+            sum(group == target.group and name not in leaving for name, group in {**plan.others, **found}.items())
             for found in (existing, there)
         )
         assert after == max(before, target.workers)

@@ -39,6 +39,29 @@ def at_work(workers: int) -> str:
     return f"{workers} {'is' if workers == 1 else 'are'} at work"
 
 
+def not_reported(worker: str, group: str) -> str:
+    """Say that a worker counts for a group though no controller reports it.
+
+    Examples
+    --------
+    >>> not_reported("small-mine", "small")
+    'worker small-mine was started by no controller that reports: by its name it counts as one of group small'
+    """
+    return f"worker {worker} was started by no controller that reports: by its name it counts as one of group {group}"
+
+
+def fuse_blown(group: str, launched: int) -> str:
+    """Say that workers were launched too fast.
+
+    Examples
+    --------
+    >>> fuse_blown("small", 100)
+    '100 workers of group small were launched within an hour, as many as may be: no more for 60 minutes'
+    """
+    many = f"{launched} workers of group {group}"
+    return f"{many} were launched within an hour, as many as may be: no more for 60 minutes"
+
+
 def to_start(tasks: int, types: Sequence[str]) -> str:
     """Say which tasks more workers are for.
 
