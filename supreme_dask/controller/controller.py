@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from time import monotonic
 
-from supreme_dask.core.fuse import Fuse
 from supreme_dask.core.groups import WorkerGroup
-from supreme_dask.core.plans import Plan, Progress, steps, supersedes
-from supreme_dask.core.trials import Trial
+from supreme_dask.core.plans import Plan, Progress, Steps
+from supreme_dask.core.reconciling import Reconciler
 from supreme_dask.errors import ProvisionError
 from supreme_dask.provisioners.base import Provisioner
 
@@ -56,21 +56,21 @@ class Controller:
         launches_per_hour: int | None = None,
     ) -> None:
         self.name = name
-        self.groups = {group.name: group for group in groups}
         self.progress = Progress(name)
         self.on_progress: Callable[[Progress], None] = lambda _progress: None
+        self._reconciler = Reconciler(name, groups, life=uuid.uuid4().hex, launches_per_hour=launches_per_hour)
         self._provisioner = provisioner
-        self._plan: Plan | None = None
         self._wanted = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._existing: Mapping[str, str] = {}
-        self._arrived: set[str] = set()
-        self._removals: dict[str, asyncio.Task[None]] = {}
-        self._ending: dict[str, str] = {}  # by name, the group of those that are being removed
-        self._fuse = Fuse(launches_per_hour)
+        self._removals: set[asyncio.Task[None]] = set()
         self._blown: dict[str, str] = {}
-        self._trials: dict[str, Trial] = {}
         self._looks: asyncio.Task[None] | None = None
+        self._holds: Callable[[], bool] = lambda: True
+
+    @property
+    def groups(self) -> Mapping[str, WorkerGroup]:
+        """The worker groups of which it can make workers, by name."""
+        return self._reconciler.groups
 
     def start(self) -> None:
         """Begin to look by itself, on the running event loop, and return at once."""
@@ -81,14 +81,26 @@ class Controller:
         if self._looks is not None:
             self._looks.cancel()
             await asyncio.gather(self._looks, return_exceptions=True)
-        await asyncio.gather(*self._removals.values(), return_exceptions=True)
+        await asyncio.gather(*self._removals, return_exceptions=True)
 
     def change_groups(self, groups: Iterable[WorkerGroup]) -> None:
         """Make workers of these groups from now on; the fuse of a group that has changed is reset."""
-        before, self.groups = self.groups, {group.name: group for group in groups}
-        for name in {*before, *self.groups}:
-            if before.get(name) != self.groups.get(name):
-                self._fuse.reset(name)
+        self._reconciler.change_groups(groups)
+
+    def lead(self, term: int, holds: Callable[[], bool] = lambda: True) -> None:
+        """Launch workers from now on, for plans that take into account what this controller has.
+
+        Parameters
+        ----------
+        term
+            Greater than that of every leader of the system before; 0 to launch none, since another controller does:
+            those that are there are removed and reported as ever.
+        holds
+            Tells whether it leads still; asked before each launch.
+        """
+        self._reconciler.term = term
+        self._holds = holds
+        self._wanted.set()
 
     def accept(self, plan: Plan) -> bool:
         """Let a plan be in force from now on, and tell whether it is.
@@ -96,11 +108,10 @@ class Controller:
         One that is not later than the last is refused: its scheduler has lost the system, or was faster than its
         messages.
         """
-        if not supersedes(plan, self._plan):
-            if plan != self._plan:
+        if not self._reconciler.accept(plan):
+            if plan != self._reconciler.plan:
                 log.warning("Plan %d of epoch %d is refused: a later one is in force", plan.generation, plan.epoch)
             return False
-        self._plan = plan
         self._wanted.set()
         return True
 
@@ -111,12 +122,11 @@ class Controller:
     async def look(self) -> Progress:
         """Compare what exists with the plan, and do what is lacking; do not wait for workers to start or to end."""
         async with self._lock:
-            existing = await self._provisioner.workers()
-            await self._take_in(existing, set(await self._provisioner.arrived()))
-            if self._plan is not None:
-                await self._do(self._plan, existing)
-            self._existing = await self._provisioner.workers()
-            self._report()
+            await self._take_in()
+            if not self._holds():
+                self._reconciler.term = 0
+            await self._do(self._reconciler.next(monotonic()))
+            self._report(await self._provisioner.workers())
             return self.progress
 
     async def _look_on(self) -> None:
@@ -131,65 +141,43 @@ class Controller:
                 async with asyncio.timeout(_LOOK):
                     await self._wanted.wait()
 
-    # --------------------------------------------------------------------------------- take in
-    async def _take_in(self, existing: Mapping[str, str], arrived: set[str]) -> None:
-        """Learn from who has arrived, and who is gone though nobody removed him."""
-        for name in (arrived & existing.keys()) - self._arrived:
-            self._trials.pop(existing[name], None)
-        lost = {name: group for name, group in self._existing.items() if name not in {*existing, *self._removals}}
-        words = {name: await self._provisioner.last_words(name) or "nobody knows why" for name in lost}
-        for name in lost:
-            log.warning("Worker %s is gone: %s", name, words[name])
-        early = {group: name for name, group in lost.items() if name not in arrived}
-        for group, name in early.items():
-            self._fail(group, f"{name} ended before it joined: {words[name]}")
-        self._arrived = arrived & existing.keys()
-        self._removals = {name: task for name, task in self._removals.items() if not task.done()}
-        self._ending = {name: group for name, group in self._ending.items() if name in self._removals}
+    async def _take_in(self) -> None:
+        """Learn which workers have arrived, and which are gone though they were not removed."""
+        existing = await self._provisioner.workers()
+        ended = self._reconciler.take_in(existing, set(await self._provisioner.arrived()))
+        for name, group in ended.items():
+            words = await self._provisioner.last_words(name) or "nobody knows why"
+            log.warning("Worker %s is gone: %s", name, words)
+            if self._reconciler.ended_early(name):
+                self._fail(group, f"{name} ended before it joined: {words}")
 
     def _fail(self, group: str, reason: str) -> None:
         log.warning("No worker of group %s for now: %s", group, reason)
-        self._trials[group] = self._trials.get(group, Trial()).failed(reason, monotonic())
+        self._reconciler.fail(group, reason, monotonic())
 
-    # -------------------------------------------------------------------------------------- do
-    async def _do(self, plan: Plan, existing: Mapping[str, str]) -> None:
-        # Who counts is for the plan alone to say. One that is being removed, and that it does not name, is in its
-        # number; were it not in ours, each report would bring one more.
-        todo = steps(plan, existing)
-        if leaving := [name for name in todo.remove if name not in self._removals]:
-            removal = asyncio.create_task(self._remove(leaving))
-            self._removals.update(dict.fromkeys(leaving, removal))
-            self._ending.update({name: existing[name] for name in leaving})
-        staying = {name: group for name, group in existing.items() if name not in self._removals}
+    async def _do(self, todo: Steps) -> None:
+        if todo.remove:
+            removal = asyncio.create_task(self._remove(todo.remove))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
         for group, count in todo.launch.items():
-            if prudent := self._prudent(group, count, staying):
-                there = [*{**plan.others, **self._ending, **existing}.values()].count(group)
-                await self._launch(group, prudent, there)
+            await self._launch(group, count)
 
     async def _remove(self, names: Collection[str]) -> None:
         log.info("Remove %s", ", ".join(names))
         try:
             await self._provisioner.remove(names)
-        except Exception:  # a provisioner may raise anything; who still exists at the next look is removed again
+        except Exception:  # a provisioner may raise anything; what still exists at the next look is removed again
             log.exception("Not removed: %s", ", ".join(names))
+        self._reconciler.removed(names)
         self._wanted.set()
 
-    def _prudent(self, group: str, count: int, existing: Mapping[str, str]) -> int:
-        """Return how many to launch of a group: after a failure one at a time, and none before its time."""
-        trial = self._trials.get(group, Trial())
-        if not trial.failures:
-            return count
-        tried = any(of == group and name not in self._arrived for name, of in existing.items())
-        return 0 if tried or trial.blocked(monotonic()) else 1
-
-    async def _launch(self, group: str, wanted: int, existing: int) -> None:
+    async def _launch(self, group: str, count: int) -> None:
         if group not in self.groups:
             return self._fail(group, f"controller {self.name!r} has only {', '.join(self.groups) or 'nothing'}")
-        count = self._fuse.allow(self.groups[group], wanted, existing, monotonic())
-        if not count:
-            return None  # some have to end first, or the fuse has blown, which is reported
         log.info("Launch %d of group %s", count, group)
         try:
+            await self._provisioner.avoid(self._reconciler.plan.others if self._reconciler.plan else {})
             await self._provisioner.launch(self.groups[group], count)
         except ProvisionError as error:
             self._fail(group, error.reason)
@@ -198,15 +186,13 @@ class Controller:
             self._fail(group, str(error) or repr(error))
         return None
 
-    # ---------------------------------------------------------------------------------- report
-    def _report(self) -> None:
+    def _report(self, existing: Mapping[str, str]) -> None:
         now = monotonic()
-        blown = self._fuse.blown(now)
+        blown = self._reconciler.blown(now)
         for group in blown.keys() - self._blown.keys():
             log.error("%s", blown[group])
         self._blown = blown
-        blocked = {group: reason for group, trial in self._trials.items() if (reason := trial.blocked(now))} | blown
-        progress = Progress(self.name, dict(self._existing), blocked)
+        progress = self._reconciler.progress(existing, now)
         if progress != self.progress:
             self.progress = progress
             self.on_progress(progress)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import platform
 import uuid
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
+from typing import Any
 
 import psutil
 
 from supreme_dask.controller.controller import Controller
-from supreme_dask.errors import LeaseLostError, NotPublishedError, StoreError, StoreFormatError
-from supreme_dask.stores import Store, open_store, schemas
+from supreme_dask.errors import LeaseLostError, NotPublishedError, StoreError, StoreFormatError, StoreUnavailableError
+from supreme_dask.stores import Store, layout, open_store, schemas
 from supreme_dask.stores.documents import Documents, Published
+from supreme_dask.stores.leader import Election, Leader
 from supreme_dask.stores.leases import KeptLease
 from supreme_dask.stores.plans import Plans
-from supreme_dask.stores.registry import Node, Registration, Registry
+from supreme_dask.stores.registry import Node, Registration
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +31,10 @@ _RETRY = 1.0  # s
 class Following:
     """Keeps a controller to the plans of a system, and tells the store what it has come to.
 
-    While the store is down, the last plan stays in force: workers that crash are replaced. One that was killed goes
-    on from the plan that is in the store. A system has one controller: another waits until that has ended.
+    Of the controllers of a system one is elected and launches; the others remove and report what is theirs. One that
+    starts while the store is down launches nothing. While the store cannot be reached, the last plan stays in force
+    for the one that was elected last: workers that crash are replaced. One that was killed goes on from the plan that
+    is in the store.
 
     Parameters
     ----------
@@ -53,15 +59,21 @@ class Following:
         self._ttl = ttl
         self._news = asyncio.Event()
         self._quiet = False
-        facts = {"pid": os.getpid(), "host": platform.node(), "name": controller.name}
-        node = Node("controller", f"{controller.name}-{uuid.uuid4().hex[:8]}", "", facts=facts)
+        self._term = 0  # of the last time that this one was elected; 0 since another one was
+        self._facts = {
+            "name": controller.name,
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "started": psutil.Process().create_time(),
+        }
+        node = Node("controller", f"{controller.name}-{uuid.uuid4().hex[:8]}", "", facts=self._facts)
         self._registration = Registration(url, system, node, ttl=ttl)
 
     async def run(self) -> None:
         """Go on until cancelled; the workers stay."""
-        await self._until_alone()
+        self._controller.lead(term=0)
         self._controller.on_progress = lambda _progress: self._news.set()
-        await self._controller.look()  # whoever plans must not take it that there are none
+        await self._controller.look()  # the first report must not say that there are no workers
         self._controller.start()
         self._registration.start()
         try:
@@ -72,47 +84,61 @@ class Following:
             await self._registration.stop()
             await self._controller.stop()
 
-    async def _until_alone(self) -> None:
-        """Wait until no other controller is there: two would launch everything twice.
-
-        A store that cannot tell is asked again. Nothing is lost by that: the plan is there too.
-        """
-        while True:
-            try:
-                async with open_store(self._url, self._system) as store:
-                    return await self._until_others_end(store)
-            except (StoreError, OSError) as error:
-                log.log(logging.DEBUG if self._quiet else logging.WARNING, "Wait for the store: %s", error)
-                self._quiet = True
-            await asyncio.sleep(_RETRY)
-
-    async def _until_others_end(self, store: Store) -> None:
-        said = False
-        async with aclosing(Registry(store, self._system).follow()) as lists:
-            async for nodes in lists:
-                other = next((one for one in nodes if one.kind == "controller" and not _has_died(one)), None)
-                if other is None:
-                    return
-                if not said:
-                    log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(other))
-                    said = True
-
     async def _stay(self) -> None:
         """Follow and report until the store fails."""
+        is_reached = False
         try:
             async with (
                 open_store(self._url, self._system) as store,
                 await KeptLease.grant(store, self._ttl) as lease,
                 asyncio.TaskGroup() as tasks,
             ):
+                is_reached = True
                 await self._read_groups(store)  # before the first plan that names them
-                for follow in (self._follow_groups, self._follow_plans):
+                for follow in (self._follow_groups, self._follow_plans, self._lead):
                     tasks.create_task(follow(store))
                 tasks.create_task(self._report(store, lease.id))
                 tasks.create_task(_until_lost(lease))
         except* (StoreError, OSError) as errors:
             self._say(errors.exceptions[0])
+        if not is_reached:
+            self._controller.lead(self._term)
 
+    # ------------------------------------------------------------------------------- leadership
+    async def _lead(self, store: Store) -> None:
+        """Launch workers while elected."""
+        election = Election(store, layout.controllers(self._system), ttl=self._ttl)
+        leader = await election.leader()
+        if leader is not None and self._has_gone(_facts(leader)):
+            await election.depose(leader)
+        watching = asyncio.create_task(self._watch_leader(election))
+        try:
+            async with await election.campaign(json.dumps(self._facts).encode()) as leadership:
+                self._term = leadership.epoch
+                self._controller.lead(leadership.epoch, leadership.holds)
+                await leadership.lost()
+                self._controller.lead(term=0)
+        finally:
+            watching.cancel()
+        raise StoreUnavailableError(store.address, "the leadership of the controller was lost")
+
+    async def _watch_leader(self, election: Election) -> None:
+        async with aclosing(election.observe()) as leaders:
+            async for leader in leaders:
+                facts = _facts(leader)
+                if leader is None or facts == self._facts:
+                    continue
+                self._term = 0
+                self._controller.lead(term=0)
+                log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(facts))
+
+    def _has_gone(self, leader: Mapping[str, Any]) -> bool:
+        """Tell whether a leader was this very process, or one of this machine that has ended."""
+        if leader.get("host") != self._facts["host"]:
+            return False
+        return leader == self._facts or not _lives(leader.get("pid", 0), leader.get("started"))
+
+    # ------------------------------------------------------------------------- plans and reports
     async def _read_groups(self, store: Store) -> None:
         with suppress(NotPublishedError):
             self._take(Published(schemas.GROUPS, await Documents(store, self._system).newest(schemas.GROUPS)))
@@ -144,19 +170,28 @@ class Following:
             await self._news.wait()
 
     def _say(self, error: BaseException) -> None:
-        log.log(logging.DEBUG if self._quiet else logging.WARNING, "The last plan stays in force: %s", error)
+        meanwhile = "The last plan stays in force" if self._term else "No worker is launched without the store"
+        log.log(logging.DEBUG if self._quiet else logging.WARNING, "%s: %s", meanwhile, error)
         self._quiet = True
 
 
-def _who(controller: Node) -> str:
-    facts = controller.facts
+def _facts(leader: Leader | None) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(leader.value)) if leader is not None else {}
+    except ValueError:
+        return {}
+
+
+def _who(facts: Mapping[str, Any]) -> str:
     return f"{facts.get('name')} on {facts.get('host')}, process {facts.get('pid')}"
 
 
-def _has_died(controller: Node) -> bool:
-    """Tell whether one that is registered was of this machine, and is gone: it is listed until its lease ends."""
-    here = controller.facts.get("host") == platform.node()
-    return here and not psutil.pid_exists(controller.facts.get("pid", 0))
+def _lives(pid: int, started: float | None) -> bool:
+    """Tell whether a process runs here; another one may have its number."""
+    try:
+        return psutil.Process(pid).create_time() == started
+    except psutil.Error:
+        return False
 
 
 async def _until_lost(lease: KeptLease) -> None:

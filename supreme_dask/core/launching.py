@@ -55,6 +55,10 @@ class Launches:
         state = self._of(group)
         return state.reason if now < state.blocked_until else ""
 
+    def has_joined(self, name: str) -> bool:
+        """Return whether a worker that exists has joined before."""
+        return name in self._ever_joined
+
     def want(self, group: WorkerGroup, missing: int, now: float) -> None:
         """Note that a plan asks for so many workers that have not joined, in all.
 

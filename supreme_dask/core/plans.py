@@ -48,8 +48,11 @@ class Plan:
         Names of workers that have been retired: they run nothing and hold nothing alone. Whoever made them may
         remove exactly these.
     others : mapping of str to str
-        By name, the group of workers that have joined and that no controller reports: started by hand, or by a
-        controller that has lost what it knew. They count as workers of their group.
+        By name, the group of workers that count and that the controller which launches does not report: started by
+        hand, by a controller that has lost what it knew, or by one that launches no more.
+    heard : int or None
+        The latest term of a controller whose report the plan takes into account: a controller launches nothing for
+        a plan that has not heard of its term. None if that is not known.
     """
 
     generation: int
@@ -58,6 +61,7 @@ class Plan:
     epoch: int = 0
     removable: tuple[str, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
+    heard: int | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -79,25 +83,32 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What whoever carries plans out has come to.
+    """How far a controller is with carrying out plans.
 
     Attributes
     ----------
     controller : str
-        Who reports.
+        Its name.
     workers : mapping of str to str
         The group of each worker that exists, starting or running, by the worker's name.
     blocked : mapping of str to str
         By group, why no more of it can be had now.
+    life : str
+        Tells its process from every other: what an earlier one reported, this one may have lost.
+    term : int
+        Of its leadership, later ones being greater; 0 if it launches no workers. Of the controllers of a system, that
+        of the latest term launches.
     """
 
     controller: str
     workers: Mapping[str, str] = field(default_factory=dict)
     blocked: Mapping[str, str] = field(default_factory=dict)
+    life: str = ""
+    term: int = 1
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {"controller": self.controller, "workers": dict(self.workers), "blocked": dict(self.blocked)}
+        return asdict(self)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Progress:

@@ -29,6 +29,9 @@ class Provisioner(Protocol):
             If one cannot be had. Those before it are there, of itself nothing is left, and the others were not tried.
         """
 
+    async def avoid(self, workers: Mapping[str, str]) -> None:
+        """Give none of these names to a worker: by name, the group of workers that others made."""
+
     async def remove(self, names: Collection[str]) -> None:
         """End exactly these workers, and return when they have. It is no error if one is not there."""
 

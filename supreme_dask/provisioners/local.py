@@ -99,6 +99,11 @@ class LocalProvisioner:
                 raise ProvisionError(group.name, str(error)) from error
             await asyncio.sleep(0)  # others may have something to do meanwhile
 
+    async def avoid(self, workers: Mapping[str, str]) -> None:
+        """See `Provisioner.avoid`."""
+        for name, group in workers.items():
+            self._names.see(name, group)
+
     async def remove(self, names: Collection[str]) -> None:
         """See `Provisioner.remove`."""
         leaving = {name: self._records[name].process for name in names if name in self._records}

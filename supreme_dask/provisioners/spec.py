@@ -68,6 +68,11 @@ class SpecProvisioner:
             except Exception as error:  # a class of a cluster may raise anything
                 raise ProvisionError(group.name, str(error) or repr(error)) from error
 
+    async def avoid(self, workers: Mapping[str, str]) -> None:
+        """See `Provisioner.avoid`."""
+        for name, group in workers.items():
+            self._names.see(name, group)
+
     async def remove(self, names: Collection[str]) -> None:
         """See `Provisioner.remove`."""
         await self._until_started(names)

@@ -21,7 +21,7 @@ from supreme_dask import config
 from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
-from supreme_dask.core.launching import Launches
+from supreme_dask.core.lifecycle import Life, Lifecycle, Status
 from supreme_dask.core.plans import Plan, Progress, Target
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
@@ -74,13 +74,11 @@ class ScalabilityEngine:
         self.awaited: set[str] = set()
         self._every = config.seconds("scaling.interval") or 1.0
         self._timeout = config.seconds("scaling.launch-timeout") or 60.0
-        self._launches = Launches(self._timeout)
+        self._lifecycle = Lifecycle(self._timeout)
         self._publish: Callable[[Plan], None] | None = None
-        self._published: tuple[Any, ...] = ()
+        self._published: Plan | None = None
         self._generation = 0
-        self._progress: dict[str, Progress] = {}
         self._snapshot: Snapshot | None = None
-        self._removable: set[str] = set()
         self._begun: set[str] = set()
         self._said: set[str] = set()
         self._unreported: set[str] = set()
@@ -126,7 +124,7 @@ class ScalabilityEngine:
         """
         self.rules.fix(policy, groups)
         self._publish = publish
-        self._published = ()
+        self._published = None
         self._generation = max(self._generation, last.generation if last is not None else 0)
         self._reconsider()
 
@@ -158,12 +156,11 @@ class ScalabilityEngine:
         """Keep all workers, since nobody asks any more; those that are drained are closed."""
         self.end()
         self._drains.cancel(self._drains.returnable(), reasons.NOBODY_ASKS)
-        for name in self._removable:
+        for name in self._lifecycle.complete(self.plan, self._lives()).removable:
             self._close(name)
-        self._removable.clear()
         # What was planned for somebody who asks no more is no answer for whoever asks next.
         self.plan = Plan(self._generation, ())
-        self._launches = Launches(self._timeout)
+        self._lifecycle = Lifecycle(self._timeout)
         self.rules.reset()
         self._publish = self._regular
         self._reconsider()
@@ -216,55 +213,45 @@ class ScalabilityEngine:
             return
         name = str(self._scheduler.workers[address].name)
         group = self.rules.group_of(name)
-        if name in self._removable or name in self._launches.abandoned:
-            self._drains.leave(address, 0.0)  # whoever made it removes it at any moment
+        if self._lifecycle.is_ending(name):
+            self._drains.leave(address, 0.0)  # its controller removes it at any moment
         elif group:
-            self._launches.joined(group, name)
+            self._lifecycle.launches.joined(group, name)
         self.wake()
 
     def report(self, *progress: Progress) -> None:
-        """Take in how far those are who carry plans out."""
-        self._progress.update({one.controller: one for one in progress})
-        self._take_in(progress)
+        """Take in how far some controllers are."""
+        self._take_in(self._lifecycle.report({one.controller: one for one in progress}))
 
     def report_all(self, progress: Mapping[str, Progress]) -> None:
-        """Take in how far all are. While nobody reports, the last word counts: workers outlive their controller."""
+        """Take in how far all controllers are. Without any, the last reports count: workers outlive controllers."""
         if progress:
-            changed = [one for name, one in progress.items() if self._progress.get(name) != one]
-            self._progress = dict(progress)
-            self._take_in(changed)
+            self._take_in(self._lifecycle.report(progress, complete=True))
 
-    def _take_in(self, progress: Sequence[Progress]) -> None:
+    def _take_in(self, news: Sequence[Progress]) -> None:
         if not self.wanted:
             return
         now = monotonic()
-        for one in progress:
+        for one in news:
             for group, reason in one.blocked.items():
-                if group in self.rules.groups and self._launches.refuse(group, reason, now):
+                if group in self.rules.groups and self._lifecycle.launches.refuse(group, reason, now):
                     self._say(f"{group}: {reason}")
-        self._look_who_comes(now)
+        self._look(now)
         self.wake()
 
-    def _look_who_comes(self, now: float) -> None:
-        """Count those on their way who exist and are not here: also one that was here, and whose process lives on."""
-        # Who may be removed is on his way out, though his process still ends when we have lost sight of him.
-        coming = {name: group for name, group in self._existing().items() if name not in self._removable}
-        for sentence in self._launches.report(coming, self._names(), self.rules.groups, now):
+    def _look(self, now: float) -> None:
+        for sentence in self._lifecycle.look(self._names(), self.rules.groups, now):
             self._say(sentence)
 
     def _drained(self, name: str) -> None:
-        """Say that a worker may be removed; close it if nobody would do that."""
+        """Name a worker as removable; close it if no controller would remove it."""
         if name in self.awaited:
             return
-        if self.wanted and self.rules.group_of(name) and self._is_somebodys(name):
-            self._removable.add(name)
+        if self.wanted and self.rules.group_of(name) and self._lifecycle.is_reported(name):
+            self._lifecycle.drained(name)
             self.wake()
         else:
             self._close(name)
-
-    def _is_somebodys(self, name: str) -> bool:
-        """Tell whether somebody may have made a worker; where they report, one that nobody names was made by hand."""
-        return not self._progress or any(name in one.workers for one in self._progress.values())
 
     # ----------------------------------------------------------------------------- decisions
     def _decide(self) -> None:
@@ -284,8 +271,8 @@ class ScalabilityEngine:
     def evaluate_scaling(self) -> Plan:
         """Return what should be, by the policy in force."""
         now = monotonic()
-        self._look_who_comes(now)
-        for sentence in self._launches.expire(now):
+        self._look(now)
+        for sentence in self._lifecycle.expire(now):
             self._say(sentence)
         self._snapshot = self.metrics_monitor.snapshot()
         while True:
@@ -305,19 +292,9 @@ class ScalabilityEngine:
                 self._tell(target)
         for sentence in plan.unmet:
             self._say(sentence)
-        self._ask_for(plan, snapshot)
+        self._lifecycle.want(plan, snapshot, self.rules.groups, monotonic())
         self._let_go(plan)
         self._send(plan)
-
-    def _ask_for(self, plan: Plan, snapshot: Snapshot) -> None:
-        """Expect as many workers as are missing."""
-        now = monotonic()
-        leaving = {name for target in plan.targets for name in target.victims}
-        there = [one.group for one in snapshot.workers if one.name not in leaving and not one.draining]
-        for target in plan.targets:
-            group = self.rules.groups.get(target.group)
-            if group is not None:
-                self._launches.want(group, target.workers - there.count(target.group), now)
 
     def _let_go(self, plan: Plan) -> None:
         """Let workers leave that the plan names, and keep those that it names no more."""
@@ -346,30 +323,29 @@ class ScalabilityEngine:
         self.metrics_monitor.bound.update(dict.fromkeys(names, monotonic() + _BOUND))
 
     def _send(self, plan: Plan) -> None:
-        reported, joined = self._existing(), self._names()
-        existing = reported.keys() | joined
-        self._removable &= existing
-        removable = tuple(sorted(self._removable | (self._launches.abandoned & existing)))
-        unreported = sorted(joined - reported.keys() - self._removable)
-        others = {name: group for name in unreported if (group := self.rules.group_of(name))}
-        self._say_others(others)
-        content = (plan.targets, plan.unmet, removable, others)
+        for name in self._lifecycle.unclaimed(self._names()):
+            self._close(name)
+        lives = self._lives()
+        self._say_others(lives)
+        whole = self._lifecycle.complete(plan, lives)
+        content = replace(whole, generation=0)
         if self._publish is not None and content != self._published:
             self._generation += 1
-            self.plan = replace(plan, generation=self._generation, removable=removable, others=others)
+            self.plan = replace(whole, generation=self._generation)
             self._publish(self.plan)
             self._published = content
 
     # --------------------------------------------------------------------------------- values
     def _views(self) -> list[GroupView]:
-        now = monotonic()
+        now, launches = monotonic(), self._lifecycle.launches
         return [
-            GroupView(group, launching=self._launches.of(name), blocked=self._launches.blocked(name, now))
+            GroupView(group, launching=launches.of(name), blocked=launches.blocked(name, now))
             for name, group in self.rules.groups.items()
         ]
 
-    def _existing(self) -> dict[str, str]:
-        return {name: group for one in self._progress.values() for name, group in one.workers.items()}
+    def _lives(self) -> dict[str, Life]:
+        joined = {name: self.rules.group_of(name) for name in self._names()}
+        return self._lifecycle.lives(joined, self._drains.states())
 
     def _names(self) -> set[str]:
         return observe.names(self._scheduler)
@@ -381,11 +357,12 @@ class ScalabilityEngine:
         values = {"group": target.group, "workers": target.workers, "victims": list(target.victims)}
         recording.record(self._scheduler, "scale", sentence, **values)
 
-    def _say_others(self, others: Mapping[str, str]) -> None:
+    def _say_others(self, lives: Mapping[str, Life]) -> None:
         """Say which workers count though no controller reports them, unless it is about to."""
-        for name in others.keys() & self._unreported if self._progress else ():
-            self._say(reasons.not_reported(name, others[name]))
-        self._unreported = set(others)
+        joined = {life.name: life for life in lives.values() if life.status is Status.JOINED and not life.controller}
+        for name in joined.keys() & self._unreported if self._lifecycle.is_reported_to else ():
+            self._say(reasons.not_reported(name, joined[name].group))
+        self._unreported = {*joined}
 
     def _warn(self, sentence: str) -> None:
         log.warning("%s", sentence)

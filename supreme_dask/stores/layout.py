@@ -11,6 +11,7 @@ All keys of a system begin with its name, so that transactions over them stay in
     systems/<system>/profiles/<type>                   what was learned of a task type
     systems/<system>/plan                              how many workers there should be, and who may be removed
     systems/<system>/progress/<controller>             how far a controller is with that
+    systems/<system>/controllers/leader, …/epoch       which controller launches workers, under its lease
     systems/<system>/drains/<name>                     how far a worker is that leaves
     systems/<system>/blobs/<name>                      pointers to large things
 """
@@ -52,6 +53,11 @@ def epoch_key(system: str) -> str:
 def plan_key(system: str) -> str:
     """Return the key of the plan of a system."""
     return f"{SYSTEMS}{check_name(system)}/plan"
+
+
+def controllers(system: str) -> str:
+    """Return the name of the election of the controller that launches workers for a system."""
+    return f"{SYSTEMS}{check_name(system)}/controllers"
 
 
 def pack(value: Mapping[str, Any]) -> bytes:

@@ -90,6 +90,13 @@ class Election:
         kv = await self._store.get(self._leader_key)
         return _leader(kv) if kv else None
 
+    async def depose(self, leader: Leader) -> None:
+        """Make the place of a leader vacant that certainly leads no more; nothing if it is vacant already."""
+        kv = await self._store.get(self._leader_key)
+        if kv is not None and _leader(kv) == leader:
+            fence = CreateRevisionIs(self._leader_key, kv.create_revision)
+            await self._store.transact((fence,), (Delete(self._leader_key),))
+
     async def observe(self) -> AsyncGenerator[Leader | None]:
         """Deliver who leads, now and after each change; None for nobody."""
         async with aclosing(follow(self._store, self._leader_key)) as changes:

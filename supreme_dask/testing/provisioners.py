@@ -79,6 +79,12 @@ class ProvisionerContract:
         assert not first & second
 
     @with_provisioner
+    async def test_names_that_others_have_are_not_given(self, provisioner: Provisioner) -> None:
+        await provisioner.avoid({"small-0": "small", "small-1": "small", "small-mine": "small"})
+        await provisioner.launch(self.small, 2)
+        assert not {"small-0", "small-1"} & set(await provisioner.workers())
+
+    @with_provisioner
     async def test_exactly_those_that_are_named_are_removed(self, provisioner: Provisioner) -> None:
         await provisioner.launch(self.small, 3)
         one, two, three = await provisioner.workers()

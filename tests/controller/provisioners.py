@@ -26,6 +26,10 @@ class OnPaper:
             raise ProvisionError(group.name, self.refused[group.name])
         self.existing.update({self._names.next(group.name): group.name for _ in range(count)})
 
+    async def avoid(self, workers):
+        for name, group in workers.items():
+            self._names.see(name, group)
+
     async def remove(self, names):
         await self.may_leave.wait()
         self.removed += names

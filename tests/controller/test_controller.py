@@ -219,7 +219,7 @@ def test_whoever_wants_to_know_is_told_of_each_change_and_of_nothing_else(contro
         await controller.look()
 
     run(story())
-    assert [len(progress.workers) for progress in told] == [1, 0]
+    assert [len(progress.workers) for progress in told] == [0, 1, 0]
 
 
 async def until(condition):

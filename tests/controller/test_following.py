@@ -155,7 +155,7 @@ def test_a_controller_that_cannot_ask_whether_there_is_another_waits_for_the_sto
             await publish(store, plan(1, 1))
         cluster.members[0].kill()
         async with following(url, provisioner):
-            await until(lambda: "Wait for the store: " in caplog.text)
+            await until(lambda: "No worker is launched without the store: " in caplog.text)
             assert not provisioner.existing
             cluster.members[0].start()
             await until(lambda: set(provisioner.existing) == {"small-0"})
@@ -192,6 +192,40 @@ def test_a_controller_that_is_killed_goes_on_where_it_was(tmp_path):
     finally:
         with LocalProvisioner(directory, scheduler=NOBODY) as provisioner:
             asyncio.run(provisioner.remove(list(asyncio.run(provisioner.workers()))))
+
+
+def test_a_controller_that_was_paused_launches_nothing_once_another_was_elected(tmp_path):
+    url = f"sqlite://{tmp_path}/store.db"
+    paused, other = tmp_path / "paused", tmp_path / "other"
+
+    async def story():
+        async with open_store(url) as store:
+            await publish(store, plan(1, 1))
+            first = start(url, paused)
+            second = None
+            try:
+                await progress_of(store, workers("small-0"))
+                first.send_signal(signal.SIGSTOP)
+                second = start(url, other)
+                await until(lambda: (other / "small-0").exists())
+                os.kill(pid_of(paused, "small-0"), signal.SIGKILL)
+                await publish(store, plan(2, 1))
+                first.send_signal(signal.SIGCONT)
+                await until(lambda: not (paused / "small-0" / "process.json").exists())
+                await publish(store, plan(3, 2))
+                await until(lambda: (other / "small-1").exists())
+                assert not (paused / "small-1").exists()
+            finally:
+                for controller in filter(None, (first, second)):
+                    controller.kill()
+                    controller.wait()
+
+    try:
+        run(story())
+    finally:
+        for directory in (paused, other):
+            with LocalProvisioner(directory, scheduler=NOBODY) as provisioner:
+                asyncio.run(provisioner.remove(list(asyncio.run(provisioner.workers()))))
 
 
 def start(url, directory):

@@ -43,6 +43,9 @@ class InProcess:
             self._begin(self._start(name))
         self.most = max(self.most, len(self.workers_of))
 
+    async def avoid(self, workers):
+        pass
+
     async def remove(self, names):
         await asyncio.gather(*(self._end(name) for name in names))
 
@@ -99,6 +102,7 @@ class System:
             await self.controller.stop()
         self.provisioners.append(InProcess(self.scheduler, self.names, self.chance))
         self.controller = Controller(self.provisioners[-1], [SMALL])
+        self.controller.lead(term=len(self.provisioners))
         self.controller.on_progress = self.engine.report
         if self.engine.plan.targets:
             self.controller.accept(self.engine.plan)
