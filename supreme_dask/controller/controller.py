@@ -39,8 +39,6 @@ class Controller:
     ----------
     name : str
         Under which it reports.
-    groups : dict of str to WorkerGroup
-        Of which it makes workers, by name.
     progress : Progress
         What it has come to.
     on_progress : callable
@@ -146,7 +144,7 @@ class Controller:
         existing = await self._provisioner.workers()
         ended = self._reconciler.take_in(existing, set(await self._provisioner.arrived()))
         for name, group in ended.items():
-            words = await self._provisioner.last_words(name) or "nobody knows why"
+            words = await self._provisioner.last_words(name) or "for an unknown reason"
             log.warning("Worker %s is gone: %s", name, words)
             if self._reconciler.ended_early(name):
                 self._fail(group, f"{name} ended before it joined: {words}")

@@ -96,6 +96,21 @@ def test_never_more_than_its_maximum_exist_of_a_group_those_that_are_ending_coun
     run(story())
 
 
+def test_nothing_is_launched_once_its_leadership_does_not_hold_and_its_workers_are_removed_as_ever(provisioner):
+    async def story():
+        controller, leads = Controller(provisioner, [SMALL]), [True]
+        controller.lead(term=3, holds=lambda: leads[0])
+        assert (await controller.carry_out(replace(plan(1, small=1), heard=2))).workers == {}
+        assert set((await controller.carry_out(replace(plan(2, small=1), heard=3))).workers) == {"small-0"}
+        leads[0] = False
+        assert (await controller.carry_out(replace(plan(3, small=2), heard=3))).term == 0
+        await controller.carry_out(replace(plan(4, small=5, removable=["small-0"]), heard=3))
+        await controller.stop()
+        assert (await controller.look()).workers == {}
+
+    run(story())
+
+
 def test_a_blown_fuse_is_reported_and_reset_by_a_change_of_the_group(provisioner, caplog):
     async def story():
         controller = Controller(provisioner, [SMALL, LARGE], launches_per_hour=3)
