@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from distributed import Adaptive
+from distributed.core import Status
 from distributed.worker_memory import parse_memory_limit
 
 from supreme_dask.core.plans import Plan, steps
+from supreme_dask.core.resources import CPU, MEMORY
 
 log = logging.getLogger(__name__)
 
 _GROUP = "adaptive"
+_ENDED = (Status.closed, Status.failed)
 
 
 class SupremeAdaptive(Adaptive):
@@ -71,6 +74,7 @@ class SupremeAdaptive(Adaptive):
                 self._adapting = False
 
     async def _adapt(self) -> None:
+        self._forget_ended()
         plan = await self._ask()
         if plan is None:
             return
@@ -109,6 +113,13 @@ class SupremeAdaptive(Adaptive):
             await self.cluster.scale_down(jobs)
 
     # --------------------------------------------------------------------------- what there is
+    def _forget_ended(self) -> None:
+        """Drop the entries of workers that have ended: the cluster would take them for running ones."""
+        for entry in [entry for entry, worker in self.cluster.workers.items() if worker.status in _ENDED]:
+            log.info("Worker %s has ended", entry)
+            del self.cluster.workers[entry]
+            self.cluster.worker_spec.pop(entry, None)
+
     def _existing(self) -> dict[str, str]:
         return dict.fromkeys((name for workers in self._jobs().values() for name in sorted(workers)), _GROUP)
 
@@ -131,7 +142,12 @@ class SupremeAdaptive(Adaptive):
             "name": _GROUP,
             "threads": threads,
             "memory": memory,
-            "resources": dict(options.get("resources") or {}),
+            # Of what a worker declares, its threads and its memory limit say these two.
+            "resources": {
+                name: amount
+                for name, amount in (options.get("resources") or {}).items()
+                if name.lower() not in (CPU, MEMORY)
+            },
             "minimum": self.minimum,
             "maximum": None if math.isinf(self.maximum) else int(self.maximum),
             "startup": self._startup,

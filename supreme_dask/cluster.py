@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dask.system import CPU_COUNT
+from dask.utils import parse_bytes
 from distributed import Nanny, Scheduler, SpecCluster
 from distributed.core import Status
 from distributed.deploy.cluster import Cluster
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import NoOpAwaitable
 
 from supreme_dask import config
+from supreme_dask.adaptive import SupremeAdaptive
 from supreme_dask.controller.controller import Controller
-from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core import spelling
+from supreme_dask.core.groups import WorkerGroup, group_of
 from supreme_dask.core.resources import MEMORY
+from supreme_dask.errors import DemandError
+from supreme_dask.provisioners.names import Names
 from supreme_dask.provisioners.spec import SpecProvisioner
 from supreme_dask.stores import schemas
 
@@ -41,12 +49,18 @@ class SupremeCluster(SpecCluster):
     silence_logs
         Level below which scheduler and workers log nothing; 0 to log everything.
     options
-        For `distributed.SpecCluster`, such as ``asynchronous``.
+        In place of groups, ``n_workers``, ``threads_per_worker`` and ``memory_limit`` as for
+        `distributed.LocalCluster`: equal workers, with equal shares of this machine where it is not said. Else for
+        `distributed.SpecCluster`, such as ``asynchronous``.
 
     Raises
     ------
     PolicyError
         If the policy cannot be used, or names a group that is not among these.
+    DemandError
+        If a worker cannot have the threads or the memory that are asked for.
+    TypeError
+        If a parameter is none of these; what to write is in the message.
 
     Examples
     --------
@@ -68,7 +82,9 @@ class SupremeCluster(SpecCluster):
         silence_logs: int = logging.WARNING,
         **options: Any,
     ) -> None:
-        self.groups = list(groups) if groups is not None else [_whole_machine()]
+        equal = {name: value for name in _EQUAL if (value := options.pop(name, None)) is not None}
+        _check_options(options)
+        self.groups = _groups(groups, equal)
         if policy is not None:
             # What is wrong with it is better said before anything has started.
             schemas.policy(policy, [group.name for group in self.groups])
@@ -83,14 +99,16 @@ class SupremeCluster(SpecCluster):
         }
         self._policy = policy
         self._controller: Controller | None = None
+        self._scaling = asyncio.Lock()
         self._silence = silence_logs
         self._host = host
-        workers = {
-            f"{group.name}-{number}": self._spec(group) for group in self.groups for number in range(group.count)
-        }
+        self._names = Names()
+        members = [group for group in self.groups for _ in range(group.count)]
+        workers = {self._names.next(group.name): self._spec(group) for group in members}
         super().__init__(  # type: ignore[no-untyped-call]
             workers=workers,
             scheduler={"cls": Scheduler, "options": scheduler},
+            worker=self._spec(self.groups[0]) if len(self.groups) == 1 else None,
             silence_logs=silence_logs,
             **options,
         )
@@ -101,10 +119,115 @@ class SupremeCluster(SpecCluster):
             self._scale(self._policy)
 
     async def _close(self) -> None:
-        if self._controller is not None:
-            await self._controller.stop()
-            await self._provisioner.close()
+        await self._stop_controller()
         await super()._close()  # type: ignore[no-untyped-call]
+
+    # ---------------------------------------------------------------------------------- by hand
+    def scale(self, n: int = 0, memory: Any = None, cores: float | None = None, *, group: str = "") -> Any:
+        """Have `n` workers of a group from now on, as `SpecCluster.scale`; a policy decides no more.
+
+        Parameters
+        ----------
+        memory, cores
+            At least so much of it altogether, such as ``"8 GiB"``.
+        group
+            Name of the group; it may be left out where there is one, and for no workers at all.
+
+        Raises
+        ------
+        ValueError
+            If it is not said which of several groups is meant, or there is none of that name.
+        """
+        if not (n or memory or cores or group):
+            for each in self._group_names():
+                self.scale(0, group=each)
+            return NoOpAwaitable() if self.asynchronous else None
+        chosen = self._chosen(group)
+        if memory is not None:
+            n = max(n, math.ceil(parse_bytes(memory) / chosen.capacity[MEMORY]))
+        if cores is not None:
+            n = max(n, math.ceil(cores / chosen.threads))
+        if self._controller is None:
+            self._set_count(chosen, n)
+        else:
+            self._soon(self._set_count_without_policy, chosen, n)
+        return NoOpAwaitable() if self.asynchronous else None
+
+    def adapt(self, *arguments: Any, **options: Any) -> Any:
+        """Add and remove workers as `SpecCluster.adapt` does; a policy decides no more.
+
+        `SupremeAdaptive` scales, unless another class is given.
+
+        Raises
+        ------
+        ValueError
+            If there are several groups: these are scaled by a policy.
+        """
+        if len(self.groups) != 1:
+            names = ", ".join(group.name for group in self.groups)
+            raise ValueError(f"adapt() scales one group, here are {names}: give SupremeCluster a policy in its place")
+        if self._controller is not None:
+            self._soon(self._leave_policy)
+        if not arguments:
+            options.setdefault("Adaptive", SupremeAdaptive)
+        return super().adapt(*arguments, **options)
+
+    def _soon(self, call: Callable[..., Any], *arguments: Any) -> None:
+        """Call on the event loop of the cluster; `scale` and `adapt` come from any thread."""
+        loop: Any = self.loop
+        loop.add_callback(call, *arguments)
+
+    def _chosen(self, name: str) -> WorkerGroup:
+        groups = {group.name: group for group in self.groups}
+        if not name and len(groups) == 1:
+            return self.groups[0]
+        if name not in groups:
+            which = f"there is no group {name!r}" if name else "there are several groups"
+            raise ValueError(f"{which}: write scale(n, group=...) with one of {', '.join(groups)}")
+        return groups[name]
+
+    async def _set_count_without_policy(self, group: WorkerGroup, n: int) -> None:
+        async with self._scaling:  # one after the other, as they were asked for
+            await self._leave_policy()
+            self._set_count(group, n)
+
+    def _set_count(self, group: WorkerGroup, n: int) -> None:
+        """Have so many entries of a group; those that have not joined go first, then the newest."""
+        entries = [name for name in self.worker_spec if group_of(str(name), self._group_names()) == group.name]
+        joined = {worker["name"] for worker in self.scheduler_info["workers"].values()}
+        entries.sort(key=lambda name: name not in joined)
+        for name in entries[n:]:
+            del self.worker_spec[name]
+        if self.status not in (Status.closing, Status.closed):
+            for _ in range(n - len(entries)):
+                self.worker_spec[self._new_name(group)] = self._spec(group)
+        self._soon(self._correct_state)
+
+    def _new_worker_name(self, worker_number: int) -> str:  # noqa: ARG002  Dask counts all, here each group counts
+        return self._new_name(self.groups[0])
+
+    def _new_name(self, group: WorkerGroup) -> str:
+        for name in self.worker_spec:
+            self._names.see(str(name), group_of(str(name), self._group_names()))
+        return self._names.next(group.name)
+
+    def _group_names(self) -> list[str]:
+        return [group.name for group in self.groups]
+
+    # --------------------------------------------------------------------------------- by a policy
+    async def _leave_policy(self) -> None:
+        """Keep the workers that are there; those that have ended have no entry any more."""
+        scheduler: Any = self.scheduler
+        if self._controller is not None:
+            scheduler.plugins["supreme"].scaling.release()
+        await self._stop_controller()
+
+    async def _stop_controller(self) -> None:
+        controller, self._controller = self._controller, None
+        if controller is not None:
+            await controller.stop()
+            await self._provisioner.close()
+            await self._provisioner.workers()
 
     def _scale(self, policy: Mapping[str, Any]) -> None:
         """Let the scheduler plan by a policy, and carry its plans out."""
@@ -151,5 +274,62 @@ def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:
     }
 
 
-def _whole_machine() -> WorkerGroup:
-    return WorkerGroup("worker", cpu=CPU_COUNT, memory=MEMORY_LIMIT)
+def _groups(groups: Sequence[WorkerGroup] | None, asked: Mapping[str, Any]) -> list[WorkerGroup]:
+    """Return the groups that are given, or one of equal workers."""
+    if groups is not None:
+        if asked:
+            raise TypeError(f"{next(iter(asked))} is for a cluster without groups: here each WorkerGroup says it")
+        names = [group.name for group in groups]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise DemandError("groups", twice, "two groups have this name, by which their workers are told apart")
+        return list(groups)
+    workers = asked.get("n_workers", 1)
+    if not isinstance(workers, int) or workers < 0:
+        raise DemandError("n_workers", workers, "expected a whole number of 0 or more")
+    threads = asked.get("threads_per_worker", max(1, CPU_COUNT // max(workers, 1)))
+    memory = asked.get("memory_limit", "auto")
+    return [
+        WorkerGroup(
+            "worker",
+            cpu=threads,
+            memory=MEMORY_LIMIT // max(workers, 1) if memory == "auto" else memory,
+            count=workers,
+        )
+    ]
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Refuse what is meant for another class, with what to write in its place."""
+    for name in options:
+        if name not in _OPTIONS:
+            instead = f": {_INSTEAD[name]}" if name in _INSTEAD else spelling.or_so(name, [*_OPTIONS, *_OWN])
+            raise TypeError(f"SupremeCluster has no parameter {name!r}{instead}")
+
+
+_OPTIONS = {"asynchronous", "loop", "name", "scheduler_sync_interval", "security", "shutdown_on_close"}
+"""Of `distributed.SpecCluster`; the others are decided here."""
+_EQUAL = ("n_workers", "threads_per_worker", "memory_limit")
+_OWN = ("groups", "policy", *_EQUAL, "host", "port", "dashboard_address", "silence_logs")
+_IN_GROUP = "write groups=[WorkerGroup(name, cpu=..., memory=..., resources=...)]"
+_INSTEAD = {
+    "processes": "each worker is a process of its own",
+    "resources": _IN_GROUP,
+    "cores": _IN_GROUP,
+    "nthreads": _IN_GROUP,
+    "ncores": _IN_GROUP,
+    "memory": _IN_GROUP,
+    "workers": _IN_GROUP,
+    "worker": _IN_GROUP,
+    "worker_class": _IN_GROUP,
+    "scheduler_port": "write port=...",
+    "ip": "write host=...",
+    "interface": "write host=... with the address of that interface",
+    "minimum": "write WorkerGroup(..., minimum=...) and a policy, or cluster.adapt(minimum=...)",
+    "maximum": "write WorkerGroup(..., maximum=...) and a policy, or cluster.adapt(maximum=...)",
+    "local_directory": "set temporary-directory in Dask's config",
+    "preload": "set distributed.worker.preload in Dask's config",
+    "env": "set distributed.nanny.environ in Dask's config",
+    "protocol": "this cluster listens with tcp; give security=... for TLS",
+    "scheduler": "its options are host, port and dashboard_address",
+    "scheduler_kwargs": "its options are host, port and dashboard_address",
+}

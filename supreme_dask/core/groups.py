@@ -12,6 +12,14 @@ from supreme_dask.errors import DemandError
 
 # Workers are named after it, and looked up, stored and logged by these names.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_NUMBERS: dict[str, type | tuple[type, ...]] = {
+    "count": int,
+    "minimum": int,
+    "maximum": int,
+    "cost": (int, float),
+    "startup": (int, float),
+    "interruptions": (int, float),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +82,8 @@ class WorkerGroup:
         for name in (CPU, MEMORY):
             if not capacity[name]:
                 raise DemandError(name, getattr(self, name), f"a worker of group {self.name!r} needs some")
-        for name in ("count", "minimum", "cost", "startup", "interruptions"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise DemandError(name, getattr(self, name), f"group {self.name!r} needs a finite one, from zero")
+        for name, kind in _NUMBERS.items():
+            _check_number(self.name, name, getattr(self, name), kind)
         if self.maximum is not None and self.maximum < self.minimum:
             raise DemandError(
                 "maximum", self.maximum, f"group {self.name!r} has a minimum of {self.minimum}, which is more"
@@ -92,6 +99,14 @@ class WorkerGroup:
         """Return the group as it is when scaling begins: with a count between its minimum and its maximum."""
         most = self.count if self.maximum is None else min(self.count, self.maximum)
         return replace(self, count=max(most, self.minimum))
+
+
+def _check_number(group: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
+    if value is None and name == "maximum":
+        return
+    if isinstance(value, bool) or not isinstance(value, kind) or not 0 <= value < math.inf:  # type: ignore[operator]
+        what = "whole number" if kind is int else "number"
+        raise DemandError(name, value, f"group {group!r} needs a {what} of 0 or more, such as 2")
 
 
 def group_of(worker: str, groups: Iterable[str]) -> str:

@@ -95,6 +95,9 @@ class Launches:
             All that there are; of others nobody is on the way any more.
         """
         self.abandoned &= existing.keys()
+        for name, group in existing.items():
+            if name in there and name not in self._ever_joined and group in groups:
+                self.joined(group, name)  # as one of no group, if its name does not say it and no report had come
         ever_joined = self._ever_joined
         self._ever_joined = {name for name in existing if name in ever_joined or name in there}
         self._groups = {name: state for name, state in self._groups.items() if name in groups}

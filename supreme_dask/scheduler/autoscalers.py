@@ -173,8 +173,8 @@ class Autoscalers:
         name = group["name"]
         wanted = self._wanted(group, workers)
         if wanted is None:
-            waits = int(observe.anybody_waits(self._scheduler))  # of a worker that nobody knows, one tells what it is
-            return Plan(0, (Target(name, waits, (), reasons.UNKNOWN),)).to_wire()
+            waits = int(observe.anybody_waits(self._scheduler))  # the first worker tells what the others will be
+            return Plan(0, (Target(name, max(waits, group["minimum"]), (), reasons.UNKNOWN),)).to_wire()
         progress = Progress(name, dict.fromkeys(workers, name), {name: blocked} if blocked else {})
         self._engine.lend(wanted, progress, policy)
         return self._engine.plan.to_wire()

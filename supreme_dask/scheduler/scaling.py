@@ -152,16 +152,21 @@ class ScalabilityEngine:
         if not self.plan.targets:
             self._decide()
 
-    def _take_back(self) -> None:
-        """Keep all workers, since nobody asks any more; those that are drained are closed."""
+    def release(self) -> None:
+        """Plan no more and keep all workers; those that are drained are closed."""
         self.end()
         self._drains.cancel(self._drains.returnable(), reasons.NOBODY_ASKS)
         for name in self._lifecycle.complete(self.plan, self._lives()).removable:
             self._close(name)
-        # What was planned for somebody who asks no more is no answer for whoever asks next.
+        # What was planned for one that asks no more is no answer for the next.
         self.plan = Plan(self._generation, ())
         self._lifecycle = Lifecycle(self._timeout)
         self.rules.reset()
+        self._publish = None
+
+    def _take_back(self) -> None:
+        """Go back to those that got plans before, since they are asked for no more."""
+        self.release()
         self._publish = self._regular
         self._reconsider()
 

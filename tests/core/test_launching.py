@@ -131,3 +131,9 @@ def test_nobody_is_given_up_who_was_on_the_way_to_a_group_that_is_there_no_more(
     launches.report({"small-0": "small"}, set(), {}, 2.0)
     assert launches.expire(60.0) == []
     assert not launches.abandoned
+
+
+def test_one_that_came_under_a_name_that_says_no_group_is_on_the_way_no_more():
+    launches = asked(2)
+    launches.report({"0": "small", "1": "small"}, {"0", "1"}, GROUPS, 1.0)
+    assert launches.of("small") == ()

@@ -75,6 +75,27 @@ def test_nothing_is_launched_for_what_no_worker_could_run(cluster):
         future.cancel()
 
 
+def test_workers_that_end_by_themselves_are_replaced(tmp_path):
+    options = {
+        "n_workers": 0,
+        "threads_per_worker": 1,
+        "processes": False,
+        "lifetime": "1s",
+        "dashboard_address": "127.0.0.1:0",
+        "local_directory": str(tmp_path),
+        "preload": PRELOAD,
+    }
+    with LocalCluster(scheduler_kwargs={"preload": PRELOAD}, **options) as cluster:
+        cluster.adapt(Adaptive=SupremeAdaptive, minimum=2, maximum=2, startup=0.1, policy=SOON)
+        seen, most = set(), 0
+        while len(seen) < 6:
+            there = {worker.address for worker in cluster.workers.values() if worker.status.name == "running"}
+            seen |= there
+            most = max(most, len(there))
+            time.sleep(0.02)
+        assert most <= 2
+
+
 def test_a_scheduler_without_the_plugin_is_scaled_by_dask(tmp_path):
     options = {"dashboard_address": "127.0.0.1:0", "local_directory": str(tmp_path)}
     with (
@@ -92,7 +113,7 @@ class Full:
     def __init__(self):
         self.scheduler_comm = self
         self.new_spec = {"options": {"nthreads": 1, "memory_limit": "1GiB"}}
-        self.worker_spec = {}
+        self.worker_spec, self.workers = {}, {}
         self.told = []
 
     async def supreme_scale(self, *, blocked, **_):
