@@ -38,6 +38,11 @@ class Scaling:
         self._policy = policy
         self._last = last
 
+    @property
+    def follows_clock(self) -> bool:
+        """Whether a rule may ask for something else only because of the time of day; of rules of others, it may."""
+        return any(getattr(rule, "follows_clock", True) for _, rule in self._policy.rules)
+
     def plan(self, snapshot: Snapshot) -> Plan:
         """Return what should be; the very plan of before if that has not changed."""
         situation = Situation.of(snapshot)

@@ -52,6 +52,46 @@ class Script:
         return Plan(len(due), (Target(name, workers, tuple(victims), "it is in the script"),))
 
 
+def rules(**documents):
+    return Scaling(read_policy(documents))
+
+
+@pytest.mark.parametrize(
+    ("groups", "planner"),
+    [
+        ([group(count=0, maximum=0)], default),
+        ([group(count=0)], lambda: rules(rest={"kind": "idle"})),
+        ([group(count=0)], lambda: rules(work={"kind": "demand"}, limit={"kind": "budget", "total": 0})),
+        ([group(count=0)], lambda: None),
+        ([], lambda: None),
+        ([group(count=1, memory="1 MiB")], default),
+    ],
+)
+@pytest.mark.parametrize("follows", [(), ("0",)])
+def test_it_ends_where_nothing_can_ever_run(groups, planner, follows):
+    jobs = [job(0, declared=GiB // 2), job(1, after=follows)]
+    outcome = simulate(jobs, groups, planner(), conditions=PLAIN)
+    assert "0" in outcome.unmet
+    assert outcome.finished < 2
+
+
+def test_time_in_which_there_is_nothing_to_do_is_skipped():
+    jobs = [job(0), job(1, arrival=1e7)]
+    short = simulate([job(0), job(1, arrival=1e5)], [group(count=0)], default(), conditions=PLAIN)
+    long = simulate(jobs, [group(count=0)], default(), conditions=PLAIN)
+    assert long.finished == short.finished == 2
+    assert (long.launched, long.removed) == (short.launched, short.removed)
+    assert long.usage.cost == pytest.approx(short.usage.cost, rel=0.01)
+    assert long.evaluations < short.evaluations + 1e7 / 3000
+
+
+def test_a_schedule_is_kept_however_long_there_is_nothing_to_do():
+    night = {"kind": "schedule", "from": "02:00", "to": "02:10", "minimum": {"small": 1}}
+    policy = {"work": {"kind": "demand"}, "rest": {"kind": "idle"}, "night": night}
+    outcome = simulate([job(0), job(1, arrival=86_000.0)], [group(count=0)], rules(**policy), conditions=PLAIN)
+    assert any(abs(event.time - 7200) <= 61 for event in outcome.scale_events if event.after)
+
+
 # ------------------------------------------------------------------------------------ by hand
 def test_tasks_of_one_thread_go_one_after_another():
     outcome = simulate(many(3), [group(cost=36.0)], conditions=PLAIN)

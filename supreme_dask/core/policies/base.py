@@ -65,7 +65,11 @@ Proposal = AtLeast | AtMost | Spare | Cap | Unmet
 
 @runtime_checkable
 class Rule(Protocol):
-    """One rule of a policy. It may remember what it saw; it has no clock but `Snapshot.now`."""
+    """One rule of a policy. It may remember what it saw; it has no clock but `Snapshot.now`.
+
+    A rule with ``follows_clock = False`` never asks for something else only because the time of day has changed, so a
+    simulation in which there is nothing to do may skip that time.
+    """
 
     def propose(self, situation: Situation) -> Iterable[Proposal]:
         """Return what this rule would have."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class Demand:
         Seconds in which what waits should be done. A worker that is asked for helps no sooner than it starts, so
         that the start-up time of the fastest group counts where it is more.
     """
+
+    follows_clock: ClassVar[bool] = False
 
     within: float
     _said: dict[tuple[str, Resources], tuple[int, Unmet]] = field(default_factory=dict, repr=False, compare=False)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import ClassVar
 
 from supreme_dask.core import reasons
 from supreme_dask.core.policies.base import Proposal, Spare
@@ -68,6 +69,8 @@ class Idle:
         How long a worker must have been idle; None for the start-up time of its group, or longer where workers that
         went were wanted again soon.
     """
+
+    follows_clock: ClassVar[bool] = False
 
     seconds: float | None = None
     _regrets: dict[str, Regret] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from supreme_dask.core import reasons
 from supreme_dask.core.policies.base import AtMost, Cap, Proposal
@@ -22,6 +23,8 @@ class Budget:
     total : float or None
         Altogether. When it is spent, each group shrinks to its minimum.
     """
+
+    follows_clock: ClassVar[bool] = False
 
     per_hour: float | None = None
     total: float | None = None
@@ -49,6 +52,8 @@ class Rate:
     seconds : float
         In which they are counted.
     """
+
+    follows_clock: ClassVar[bool] = False
 
     workers: int
     seconds: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from supreme_dask.core import reasons
 from supreme_dask.core.policies.base import AtLeast, Proposal, Spare
@@ -39,6 +39,8 @@ class Threshold:
     window : str
         Of the metric.
     """
+
+    follows_clock: ClassVar[bool] = False
 
     metric: Metric
     limit: float

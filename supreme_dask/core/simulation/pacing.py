@@ -69,7 +69,7 @@ class Pace:
         spare
             Whether a worker has nothing to do that could leave.
         at_rest
-            Whether nothing runs, and nothing more will come.
+            Whether nothing but a worker that joins, or a task that arrives, can change anything.
         """
         self.evaluations += 1
         changed = plan.generation != self._generation

@@ -88,6 +88,7 @@ class Replay:
         self._lives = Lives(*core, self._execution, self._fleet, self._recorder, conditions)
         self._pace = Pace(groups, conditions.pace)
         self._unhosted: tuple[str, ...] = ()
+        self._coming = len(jobs)
         self._interval = _interval(jobs)
         self._ticked_at = -self._interval
         self._look_at = 0.0
@@ -98,7 +99,11 @@ class Replay:
         self._lives.on_idle = _nothing if planner is None else self._rest
         self._lives.on_change()
         for job in jobs:
-            self.agenda.at(job.arrival, self._execution.ready, job.key)
+            self.agenda.at(job.arrival, self._come, job.key)
+
+    def _come(self, key: str) -> None:
+        self._coming -= 1
+        self._execution.ready(key)
 
     # ------------------------------------------------------------------------------------- the loop
     def run(self) -> Outcome:
@@ -145,7 +150,13 @@ class Replay:
                     self._execution.fail(keys, sentence)
 
     def _is_at_rest(self) -> bool:
-        return not self._recorder.running and not self.tasks.coming
+        """Tell whether only workers that may never come can change anything: dependents wait for what waits."""
+        return not self._recorder.running and not self._coming
+
+    def _is_idle(self) -> bool:
+        """Tell whether there is nothing to do, and no rule of the policy goes by the clock."""
+        busy = self._recorder.running or self.admission.queues
+        return not busy and not getattr(self._planner, "follows_clock", True)
 
     def _is_stuck(self) -> bool:
         return self._is_at_rest() and self.agenda.next - self._execution.moved_at > _GIVE_UP
@@ -198,7 +209,8 @@ class Replay:
             return
         plan = self._planner.plan(self._view())
         self._unhosted = plan.unmet
-        again = self._pace.decided(plan, when, spare=self._fleet.any_to_spare(), at_rest=self._is_at_rest())
+        at_rest = self._is_at_rest() or self._is_idle()
+        again = self._pace.decided(plan, when, spare=self._fleet.any_to_spare(), at_rest=at_rest)
         self._scale_at(again)
         self._carry_out(plan)
 

@@ -25,8 +25,8 @@ class Tasks:
         Those that wait for one that failed.
     alone : set of str
         Those beside which nothing may run.
-    finished, coming : int
-        How many have ended well, and how many are not ready yet.
+    finished : int
+        How many have ended well.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -36,7 +36,6 @@ class Tasks:
         self.given_up: set[str] = set()
         self.alone: set[str] = set()
         self.finished = 0
-        self.coming = len(jobs)
         self._numbers = {job.key: number for number, job in enumerate(jobs)}
         self._declared: dict[str, Resources | None] = {}
         self._lacking = {job.key: len(set(job.after)) + 1 for job in jobs}
@@ -52,7 +51,6 @@ class Tasks:
         self._lacking[key] -= 1
         if self._lacking[key] or key not in self.unended:
             return False
-        self.coming -= 1
         self._since[key] = now
         return True
 
@@ -101,6 +99,5 @@ class Tasks:
             for dependent in self._dependents.get(lost.pop(), ()):
                 if dependent in self.unended:
                     del self.unended[dependent]
-                    self.coming -= 1
                     self.given_up.add(dependent)
                     lost.append(dependent)
