@@ -41,11 +41,24 @@ ShapeKey = tuple[Resources | None, Restrictions | None, bool, int, bool, bool]
 class Kind:
     """One task type: its profile, the shapes of its tasks, and what its running tasks tell already."""
 
-    __slots__ = ("assumed", "grown", "price", "probes", "profile", "quota", "resolved", "shapes", "short", "version")
+    __slots__ = (
+        "assumed",
+        "grown",
+        "many",
+        "price",
+        "probes",
+        "profile",
+        "quota",
+        "resolved",
+        "shapes",
+        "short",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.profile = Profile()
         self.shapes: dict[ShapeKey, Shape] = {}
+        self.many = _MANY_SHAPES  # shapes at which unused ones are looked for
         self.grown = 0  # bytes that one of its tasks held at most before any had ended
         self.probes: dict[Key, float] = {}  # tasks of unknown memory that run, and since when
         self.price = TYPICAL_PRICE  # of a failure, when a need was learned last
@@ -298,8 +311,9 @@ class Kinds:
 
 
 def _forget_unused(kind: Kind) -> None:
-    if len(kind.shapes) >= _MANY_SHAPES:
+    if len(kind.shapes) >= kind.many:
         kind.shapes = {key: shape for key, shape in kind.shapes.items() if shape.count}
+        kind.many = max(_MANY_SHAPES, 2 * len(kind.shapes))  # looked for rarely where all are in use
 
 
 def _size_class(size: int) -> int:

@@ -12,7 +12,7 @@ Where types of unknown memory run alone, more of them may the longer the first t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterator
 from itertools import islice
 
 from supreme_dask.core import placement, reasons
@@ -33,6 +33,9 @@ _BLOCKED = 10.0  # patiences after which that is so at the earliest, and types o
 _LONGEST = 6  # doublings of the pause after promises in vain
 _FEW = 8
 _REPORT = 0.5  # seconds between two looks at every worker
+_NAMED = 20  # sorts of tasks of which it is said by name why no worker could run them
+
+_Sort = tuple[Hashable, ...]
 
 
 class Patience:
@@ -52,6 +55,7 @@ class Patience:
         self._settings = settings
         self._promised: dict[Row, Shape] = {}
         self._next_report = 0.0
+        self._infeasible: dict[_Sort, Shape] = {}  # of each sort of tasks that no worker could run, one
         self._next_lending = 0.0
 
     def tick(self, now: float) -> list[Instruction]:
@@ -200,14 +204,27 @@ class Patience:
             return
         self._next_report = now + _REPORT
         timeout = self._settings.infeasible_timeout
+        before, self._infeasible = self._infeasible, {}
         for shape in list(self._queues.in_order()):
             if self.has_host(shape):
                 shape.infeasible_since = None
-            elif shape.infeasible_since is None:
+                continue
+            if shape.infeasible_since is None:
                 shape.infeasible_since = now
-                yield Warn(self._why(shape), shape.is_bound)
-            elif timeout is not None and now - shape.infeasible_since > timeout:
+            if timeout is not None and now - shape.infeasible_since > timeout:
                 yield Fail(shape.keys(), reasons.gave_up(timeout, self._why(shape)))
+            else:
+                self._infeasible.setdefault(_sort(shape), shape)
+        yield from self._warn_of_infeasible(before)
+
+    def _warn_of_infeasible(self, before: Collection[_Sort]) -> Iterator[Warn]:
+        """Warn of each sort once, of the first ones by name: those of other amounts have the same trouble."""
+        for sort, shape in islice(self._infeasible.items(), _NAMED):
+            if sort not in before:
+                yield Warn(self._why(shape), shape.is_bound)
+        more, fewer = len(self._infeasible) - _NAMED, len(before) - _NAMED
+        if more > 0 and (fewer <= 0 or reasons.further(more) != reasons.further(fewer)):
+            yield Warn(reasons.further(more), bound=False)
 
     def has_host(self, shape: Shape) -> bool:
         """Tell whether some open worker could run a shape, if nothing else ran there."""
@@ -218,6 +235,10 @@ class Patience:
 
     def _why(self, shape: Shape) -> str:
         return reasons.waiting(shape.type, placement.refuse(self._ledger, shape))
+
+
+def _sort(shape: Shape) -> _Sort:
+    return shape.type, shape.is_bound, *(axis for axis, _ in shape.need)
 
 
 def _ends_last(shape: Shape, promised: int, backlog: float) -> bool:

@@ -61,6 +61,16 @@ def test_what_no_group_could_host_is_told_and_launches_nothing():
     )
 
 
+def test_of_many_that_no_group_could_host_each_sort_is_said_once_and_few_by_name():
+    shapes = [waiting(1, type_="train", memory=f"{100 + number} GiB") for number in range(4000)]
+    assert len(default(groups=[view(SMALL)], shapes=shapes).unmet) == 1
+    shapes = [waiting(1, type_=f"train-{number}", memory="100 GiB") for number in range(4000)]
+    plan = default(groups=[view(SMALL)], shapes=[*shapes, waiting(1)])
+    assert len(plan.unmet) == 21
+    assert plan.unmet[-1] == "tasks of more than 1,000 other types can run on no worker either"
+    assert targets(plan) == {"small": 1}
+
+
 def test_what_is_said_of_it_does_not_change_with_every_byte_that_a_worker_has_less():
     one, huge = Scaling(read_policy(DEFAULT_POLICY)), [waiting(1, memory="90 GiB")]
     plans = [one.plan(system([view(group(gibibytes=size))], shapes=huge)) for size in (8, 7.9, 7.8, 32)]

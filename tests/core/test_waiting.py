@@ -129,6 +129,7 @@ def test_the_time_to_fail_begins_anew_for_tasks_that_come_later():
     admission.arrive(task("early", 8), 0.0)
     admission.tick(1.0)
     admission.drop("early")
+    assert admission.tick(50.0) == []
     admission.arrive(task("late", 8), 100.0)
     assert isinstance(admission.tick(101.0)[0], Warn)
 
@@ -199,3 +200,16 @@ def test_a_loose_task_has_a_host_where_none_that_it_prefers_could_hold_it():
     assert admission.arrive(bound("large", 4, "w0", loose=True), 0.0) is None
     assert admission.has_host("large")
     assert admission.tick(1.0) == []
+
+
+def test_of_many_that_no_worker_could_run_each_sort_is_said_once_and_few_by_name():
+    admission = cluster(1)
+    for number in range(2000):
+        admission.arrive(task(f"alike-{number}", 8 + number), 0.0)
+        admission.arrive(task(f"other-{number}", 8, type_=f"type-{number}"), 0.0)
+    sentences = [one.sentence for one in admission.tick(1.0)]
+    assert len(sentences) == 21
+    assert sentences[-1] == "tasks of more than 1,000 other types can run on no worker either"
+    assert admission.tick(2.0) == []
+    admission.arrive(task("alike-again", 5000), 3.0)
+    assert admission.tick(3.0) == []

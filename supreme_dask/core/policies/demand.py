@@ -9,8 +9,9 @@ For what is left the cheapest mix of further workers is looked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from supreme_dask.core.snapshot import WaitingView, WorkerView
 _HOUR = 3600.0
 _SOON = 0.5  # part of the time in which a worker must have ended what it runs, to count as free
 _DRIFT = 0.25  # part of what the largest worker has by which it may change and still be called the same
-_MOST_SAID = 1000
+_NAMED = 20  # sorts of tasks of which it is said by name why they can run on no worker
 _LEAST_COST = 1e-6  # of a worker that costs nothing: fewer are still better than more
 
 Vector = NDArray[np.float64]
@@ -46,17 +47,19 @@ class Demand:
     follows_clock: ClassVar[bool] = False
 
     within: float
-    _said: dict[tuple[str, Resources], tuple[int, Unmet]] = field(default_factory=dict, repr=False, compare=False)
+    _said: dict[tuple[str, ...], tuple[int, Unmet]] = field(default_factory=dict, repr=False, compare=False)
 
     def propose(self, situation: Situation) -> Iterable[Proposal]:
         """Propose as many of each group as work, and as are needed for what waits."""
         rooms = set(_rooms_ever(situation))
         hosted: list[WaitingView] = []
+        unhosted: dict[tuple[str, ...], WaitingView] = {}
         for one in situation.snapshot.waiting:
             if not one.bound and _has_host(one, rooms):
                 hosted.append(one)
             elif not one.bound:
-                yield self._why_nobody(one, rooms)
+                unhosted.setdefault((one.type, *one.demand), one)
+        yield from self._unmet(unhosted, rooms)
         needed = {name: sum(worker.running > 0 for worker in one.staying) for name, one in situation.groups.items()}
         reason = {name: reasons.at_work(workers) for name, workers in needed.items()}
         if hosted:
@@ -67,16 +70,18 @@ class Demand:
                     reason[name] = reasons.to_start(places.count, places.types)
         yield from (AtLeast(name, workers, reason[name]) for name, workers in needed.items() if workers)
 
-    def _why_nobody(self, one: WaitingView, rooms: Iterable[Resources]) -> Unmet:
+    def _unmet(self, unhosted: Mapping[tuple[str, ...], WaitingView], rooms: Iterable[Resources]) -> Iterator[Unmet]:
+        """Say what lacks, of each sort once and of the first ones by name: those of other amounts lack the same."""
+        self._said = {sort: self._why_nobody(sort, one, rooms) for sort, one in islice(unhosted.items(), _NAMED)}
+        yield from (unmet for _, unmet in self._said.values())
+        if len(unhosted) > _NAMED:
+            yield Unmet(reasons.further(len(unhosted) - _NAMED))
+
+    def _why_nobody(self, sort: tuple[str, ...], one: WaitingView, rooms: Iterable[Resources]) -> tuple[int, Unmet]:
         """Say what lacks, as before unless that is news: what a worker has for tasks drifts with its process."""
         most, unmet = _why_nobody(one, rooms)
-        before, said = self._said.get((one.type, one.demand), (most, unmet))
-        if abs(most - before) <= _DRIFT * before:
-            most, unmet = before, said
-        if len(self._said) >= _MOST_SAID:
-            self._said.clear()
-        self._said[one.type, one.demand] = most, unmet
-        return unmet
+        before, said = self._said.get(sort, (most, unmet))
+        return (before, said) if abs(most - before) <= _DRIFT * before else (most, unmet)
 
     def _horizon(self, situation: Situation) -> float:
         startups = [one.group.startup for one in situation.groups.values() if one.growth != 0]

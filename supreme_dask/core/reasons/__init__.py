@@ -28,7 +28,7 @@ from supreme_dask.core.reasons.scaling import (
     to_start,
     within_budget,
 )
-from supreme_dask.core.reasons.tasks import FURTHER, Unplaceable, gave_up, waiting
+from supreme_dask.core.reasons.tasks import FURTHER, Unplaceable, further, gave_up, waiting
 from supreme_dask.core.reasons.workers import (
     bound,
     draining,
@@ -59,6 +59,7 @@ __all__ = [
     "crossed",
     "draining",
     "ended_early",
+    "further",
     "fuse_blown",
     "gave_up",
     "idle",

@@ -55,6 +55,20 @@ def waiting(type_: str, why: Unplaceable) -> str:
     return f"{start} {why.resource}: they need {needed}, {nearest}"
 
 
+def further(sorts: int) -> str:
+    """Say that more tasks can run nowhere than are named; the same sentence until there are ten times as many.
+
+    Examples
+    --------
+    >>> further(7)
+    'tasks of other types can run on no worker either'
+    >>> further(4321)
+    'tasks of more than 1,000 other types can run on no worker either'
+    """
+    ten = 10 ** (len(str(sorts)) - 1)
+    return f"tasks of {f'more than {ten:,} ' if ten > 1 else ''}other types can run on no worker either"
+
+
 def gave_up(seconds: float, sentence: str) -> str:
     """Say that a task failed because nothing came that could run it."""
     return f"gave up after {seconds:g} s (setting supreme.infeasible-timeout): {sentence}"
