@@ -13,6 +13,7 @@ from distributed.worker_memory import parse_memory_limit
 
 from supreme_dask.core.plans import Plan, steps
 from supreme_dask.core.resources import CPU, MEMORY
+from supreme_dask.errors.base import whole
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class SupremeAdaptive(Adaptive):
         try:
             await super().scale_up(len(self.cluster.worker_spec) + jobs)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001  (a class of a cluster may raise anything)
-            self._blocked = str(error) or repr(error)
+            self._blocked = whole(error)
 
     async def _remove(self, names: set[str]) -> None:
         """Remove the entries of which all workers may go."""

@@ -8,6 +8,7 @@ import sys
 import click
 
 from supreme_dask.cli.system import System, default_store, of_system
+from supreme_dask.errors import StoreUnavailableError
 from supreme_dask.stores import Store
 from supreme_dask.stores.registry import Node, find_scheduler
 
@@ -15,17 +16,29 @@ from supreme_dask.stores.registry import Node, find_scheduler
 @click.command(context_settings={"ignore_unknown_options": True})
 @of_system
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for a scheduler to register.")
+@click.option("--scheduler", metavar="ADDRESS", default="", help="Where to go if the store cannot be reached.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def worker(store: str, system: str, wait: float, options: tuple[str, ...]) -> None:
+def worker(store: str, system: str, wait: float, scheduler: str, options: tuple[str, ...]) -> None:
     """Start a worker of a system; all further options are those of `dask worker`."""
     url = store or default_store()
-
-    async def story(opened: Store) -> Node:
-        return await find_scheduler(opened, system, wait=wait)
-
-    scheduler = System(url, system).run(story)
-    click.echo(f"Scheduler of system {system} at {scheduler.address}")
+    address = _find(System(url, system), wait, scheduler)
+    click.echo(f"Scheduler of system {system} at {address}")
     # In the environment, for the address may hold a password, and a command line can be read by everybody.
     environment = {**os.environ, "DASK_SUPREME__STORE": url, "DASK_SUPREME__SYSTEM": system}
-    command = ["-m", "dask", "worker", scheduler.address, "--preload", "supreme_dask.preload", *options]
+    command = ["-m", "dask", "worker", address, "--preload", "supreme_dask.preload", *options]
     os.execve(sys.executable, [sys.executable, *command], environment)  # noqa: S606  no shell is meant
+
+
+def _find(system: System, wait: float, otherwise: str) -> str:
+    """Return the address of the scheduler of a system; the other one if the store cannot be reached."""
+
+    async def story(opened: Store) -> Node:
+        return await find_scheduler(opened, system.name, wait=wait)
+
+    try:
+        return system.run(story).address
+    except click.ClickException as error:
+        if not otherwise or not isinstance(error.__cause__, StoreUnavailableError):
+            raise
+        click.echo(f"{error.message}: take the scheduler that was there last", err=True)
+        return otherwise

@@ -17,6 +17,7 @@ from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.plans import Plan, Progress, Steps
 from supreme_dask.core.reconciling import Reconciler
 from supreme_dask.errors import ProvisionError
+from supreme_dask.errors.base import whole
 from supreme_dask.provisioners.base import Provisioner
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,8 @@ class Controller:
             removal = asyncio.create_task(self._remove(todo.remove))
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
+        if todo.launch and self._reconciler.plan is not None:
+            await self._provisioner.heed(self._reconciler.plan)
         for group, count in todo.launch.items():
             await self._launch(group, count)
 
@@ -175,13 +178,12 @@ class Controller:
             return self._fail(group, f"controller {self.name!r} has only {', '.join(self.groups) or 'nothing'}")
         log.info("Launch %d of group %s", count, group)
         try:
-            await self._provisioner.avoid(self._reconciler.plan.others if self._reconciler.plan else {})
             await self._provisioner.launch(self.groups[group], count)
         except ProvisionError as error:
             self._fail(group, error.reason)
         except Exception as error:  # a provisioner may raise anything, and other groups have theirs to launch
             log.debug("Launching failed", exc_info=True)
-            self._fail(group, str(error) or repr(error))
+            self._fail(group, whole(error))
         return None
 
     def _report(self, existing: Mapping[str, str]) -> None:

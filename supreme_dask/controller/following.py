@@ -10,12 +10,12 @@ import platform
 import uuid
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
+from dataclasses import asdict
 from typing import Any
-
-import psutil
 
 from supreme_dask.controller.controller import Controller
 from supreme_dask.errors import LeaseLostError, NotPublishedError, StoreError, StoreFormatError, StoreUnavailableError
+from supreme_dask.provisioners.processes import Process
 from supreme_dask.stores import Store, layout, open_store, schemas
 from supreme_dask.stores.documents import Documents, Published
 from supreme_dask.stores.leader import Election, Leader
@@ -60,13 +60,9 @@ class Following:
         self._news = asyncio.Event()
         self._quiet = False
         self._term = 0  # of the last time that this one was elected; 0 since another one was
-        self._facts = {
-            "name": controller.name,
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "started": psutil.Process().create_time(),
-        }
-        node = Node("controller", f"{controller.name}-{uuid.uuid4().hex[:8]}", "", facts=self._facts)
+        facts = {"pid": os.getpid(), "host": platform.node(), "name": controller.name}
+        self._facts = {**facts, "process": asdict(Process.of(os.getpid()))}
+        node = Node("controller", f"{controller.name}-{uuid.uuid4().hex[:8]}", "", facts=facts)
         self._registration = Registration(url, system, node, ttl=ttl)
 
     async def run(self) -> None:
@@ -134,9 +130,9 @@ class Following:
 
     def _has_gone(self, leader: Mapping[str, Any]) -> bool:
         """Tell whether a leader was this very process, or one of this machine that has ended."""
-        if leader.get("host") != self._facts["host"]:
+        if leader.get("host") != self._facts["host"] or "process" not in leader:
             return False
-        return leader == self._facts or not _lives(leader.get("pid", 0), leader.get("started"))
+        return leader == self._facts or not Process(**leader["process"]).alive()
 
     # ------------------------------------------------------------------------- plans and reports
     async def _read_groups(self, store: Store) -> None:
@@ -184,14 +180,6 @@ def _facts(leader: Leader | None) -> Mapping[str, Any]:
 
 def _who(facts: Mapping[str, Any]) -> str:
     return f"{facts.get('name')} on {facts.get('host')}, process {facts.get('pid')}"
-
-
-def _lives(pid: int, started: float | None) -> bool:
-    """Tell whether a process runs here; another one may have its number."""
-    try:
-        return psutil.Process(pid).create_time() == started
-    except psutil.Error:
-        return False
 
 
 async def _until_lost(lease: KeptLease) -> None:

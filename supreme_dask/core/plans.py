@@ -53,6 +53,8 @@ class Plan:
     heard : int or None
         The latest term of a controller whose report the plan takes into account: a controller launches nothing for
         a plan that has not heard of its term. None if that is not known.
+    scheduler : str
+        Address of the scheduler that decided, for workers that cannot ask the store; empty if that is not known.
     """
 
     generation: int
@@ -62,6 +64,7 @@ class Plan:
     removable: tuple[str, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)
     heard: int | None = None
+    scheduler: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return it as plain values."""

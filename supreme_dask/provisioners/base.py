@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan
 
 
 class Provisioner(Protocol):
@@ -29,8 +30,12 @@ class Provisioner(Protocol):
             If one cannot be had. Those before it are there, of itself nothing is left, and the others were not tried.
         """
 
-    async def avoid(self, workers: Mapping[str, str]) -> None:
-        """Give none of these names to a worker: by name, the group of workers that others made."""
+    async def heed(self, plan: Plan) -> None:
+        """Take in the plan for which workers are launched next.
+
+        None of the names in `plan.others` is given to a worker. One that has to find its scheduler goes to
+        `plan.scheduler` if it can ask nothing else.
+        """
 
     async def remove(self, names: Collection[str]) -> None:
         """End exactly these workers, and return when they have. It is no error if one is not there."""

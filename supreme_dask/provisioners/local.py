@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.errors import ConfigError, ProvisionError
 from supreme_dask.provisioners import arrival, processes
@@ -71,6 +72,7 @@ class LocalProvisioner:
     ) -> None:
         self._directory = directory.absolute()
         self._scheduler = scheduler
+        self._last_known = ""  # where the scheduler was when the last plan was made
         self._host = host
         self._settings = {"DASK_SUPREME__STORE": store, "DASK_SUPREME__SYSTEM": system} if store else {}
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -99,10 +101,11 @@ class LocalProvisioner:
                 raise ProvisionError(group.name, str(error)) from error
             await asyncio.sleep(0)  # others may have something to do meanwhile
 
-    async def avoid(self, workers: Mapping[str, str]) -> None:
-        """See `Provisioner.avoid`."""
-        for name, group in workers.items():
+    async def heed(self, plan: Plan) -> None:
+        """See `Provisioner.heed`."""
+        for name, group in plan.others.items():
             self._names.see(name, group)
+        self._last_known = plan.scheduler
 
     async def remove(self, names: Collection[str]) -> None:
         """See `Provisioner.remove`."""
@@ -137,7 +140,7 @@ class LocalProvisioner:
         child, log = self._children.get(name), self._directory / name / "log"
         how = processes.how_it_ended(child) if child is not None else ""
         lines = _telling(log.read_text(errors="replace")) if log.exists() else []
-        return "; ".join(part for part in (how, *lines) if part)
+        return "; ".join(part for part in (how, *lines, f"all of it is in {log}" if lines else "") if part)
 
     # ----------------------------------------------------------------------------------- start
     def _start(self, group: WorkerGroup) -> None:
@@ -160,7 +163,8 @@ class LocalProvisioner:
 
     def _command(self, group: WorkerGroup, name: str) -> list[str]:
         patience = str(max(_PATIENCE, 3 * group.startup))
-        start = ["worker", self._scheduler] if self._scheduler else ["supreme", "worker", "--wait", patience]
+        find = ["supreme", "worker", "--wait", patience, "--scheduler", self._last_known]
+        start = ["worker", self._scheduler] if self._scheduler else find
         preload = "supreme_dask.preload", arrival.__name__
         return [
             *(sys.executable, "-m", "dask", *start),

@@ -14,7 +14,9 @@ from distributed.core import Status
 from distributed.utils import import_term
 
 from supreme_dask.core.groups import WorkerGroup, group_of
+from supreme_dask.core.plans import Plan
 from supreme_dask.errors import ProvisionError
+from supreme_dask.errors.base import whole
 from supreme_dask.provisioners.names import Names
 
 log = logging.getLogger(__name__)
@@ -66,11 +68,11 @@ class SpecProvisioner:
             try:
                 self._add(self._names.next(group.name), self._spec(group))
             except Exception as error:  # a class of a cluster may raise anything
-                raise ProvisionError(group.name, str(error) or repr(error)) from error
+                raise ProvisionError(group.name, whole(error)) from error
 
-    async def avoid(self, workers: Mapping[str, str]) -> None:
-        """See `Provisioner.avoid`."""
-        for name, group in workers.items():
+    async def heed(self, plan: Plan) -> None:
+        """See `Provisioner.heed`."""
+        for name, group in plan.others.items():
             self._names.see(name, group)
 
     async def remove(self, names: Collection[str]) -> None:
@@ -121,8 +123,8 @@ class SpecProvisioner:
             async with self._turn:
                 await worker
         except Exception as error:  # noqa: BLE001  a class of a cluster may raise anything
-            log.warning("Worker %s did not start: %s", name, error)
-            self._drop(name, str(error) or repr(error))
+            log.warning("Worker %s did not start: %s", name, whole(error))
+            self._drop(name, whole(error))
             with suppress(Exception):
                 await worker.close()
         else:

@@ -118,7 +118,7 @@ class Exchange(SchedulerPlugin):
             self._wanted.clear()
             try:
                 if self._plan is not None:
-                    await plans.publish(replace(self._plan, epoch=epoch))
+                    await plans.publish(replace(self._plan, epoch=epoch, scheduler=self._scheduler.address))
             except (StoreError, OSError):
                 self._wanted.set()  # written when the store is back
                 raise

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from supreme_dask.core.groups import WorkerGroup
+from supreme_dask.core.plans import Plan
 from supreme_dask.errors import ProvisionError
 from supreme_dask.provisioners.base import Provisioner
 
@@ -80,7 +81,8 @@ class ProvisionerContract:
 
     @with_provisioner
     async def test_names_that_others_have_are_not_given(self, provisioner: Provisioner) -> None:
-        await provisioner.avoid({"small-0": "small", "small-1": "small", "small-mine": "small"})
+        others = {"small-0": "small", "small-1": "small", "small-mine": "small"}
+        await provisioner.heed(Plan(1, (), others=others))
         await provisioner.launch(self.small, 2)
         assert not {"small-0", "small-1"} & set(await provisioner.workers())
 

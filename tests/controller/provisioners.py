@@ -26,8 +26,8 @@ class OnPaper:
             raise ProvisionError(group.name, self.refused[group.name])
         self.existing.update({self._names.next(group.name): group.name for _ in range(count)})
 
-    async def avoid(self, workers):
-        for name, group in workers.items():
+    async def heed(self, plan):
+        for name, group in plan.others.items():
             self._names.see(name, group)
 
     async def remove(self, names):

@@ -1,10 +1,12 @@
 """``dask supreme controller`` makes workers on this machine, as the scheduler of a system plans."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+import uuid
 from contextlib import aclosing, contextmanager
 
 import pytest
@@ -50,8 +52,9 @@ def command(url, tmp_path):
         asyncio.run(provisioner.remove(list(asyncio.run(provisioner.workers()))))
 
 
-async def publish(store, generation, small, removable=()):
-    plan = Plan(generation, (Target("small", small, (), "a test wants it"),), removable=removable)
+async def publish(store, generation, small, removable=(), scheduler=""):
+    targets = (Target("small", small, (), "a test wants it"),)
+    plan = Plan(generation, targets, removable=removable, scheduler=scheduler)
     await store.put(plan_key("blue"), pack(plan.to_wire()))
 
 
@@ -86,6 +89,34 @@ def test_planned_workers_join_leave_by_name_and_outlive_the_command(command, url
 async def joined(scheduler, names):
     while {str(worker.name) for worker in scheduler.workers.values()} != names:  # noqa: ASYNC110  no event tells it
         await asyncio.sleep(0.05)
+
+
+def test_a_worker_that_dies_while_the_store_is_down_is_replaced_and_joins(start_etcd, tmp_path):
+    cluster = start_etcd(1)
+    url, directory = cluster.url(str(uuid.uuid4()), timeout="1"), tmp_path / "workers"
+
+    async def story():
+        async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
+            async with open_store(url) as store:
+                await scheduler.register_scheduler_plugin(SchedulerRegistration(url, "blue"), idempotent=True)
+                await Documents(store, "blue").publish("groups/default", GROUPS, author="ann")
+                await publish(store, 1, 1, scheduler=scheduler.address)
+                await joined(scheduler, {"small-0"})
+            cluster.members[0].kill()
+            os.kill(
+                json.loads((directory / "small-0" / "process.json").read_text())["process"]["pid"], signal.SIGKILL
+            )
+            await joined(scheduler, {"small-1"})
+
+    arguments = ["--store", url, "--system", "blue", "--directory", str(directory)]
+    process = subprocess.Popen([sys.executable, "-m", "dask", "supreme", "controller", *arguments])
+    try:
+        asyncio.run(asyncio.wait_for(story(), 100))
+    finally:
+        process.terminate()
+        process.wait(30)
+        with LocalProvisioner(directory, store=url) as provisioner:
+            asyncio.run(provisioner.remove(list(asyncio.run(provisioner.workers()))))
 
 
 def test_a_task_that_waits_brings_a_worker_through_the_store(command, url):

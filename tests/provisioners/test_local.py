@@ -126,6 +126,7 @@ def test_the_last_words_of_a_worker_say_how_it_ended_and_what_it_wrote(tmp_path)
         words = asyncio.run(story(provisioner))
     assert "ended with exit code 1" in words
     assert "carrier-pigeon" in words
+    assert f"all of it is in {tmp_path}/small-0/log" in words
 
 
 def test_a_worker_finds_its_system_and_says_what_its_group_says_of_it(tmp_path):

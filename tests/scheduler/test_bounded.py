@@ -43,7 +43,7 @@ class InProcess:
             self._begin(self._start(name))
         self.most = max(self.most, len(self.workers_of))
 
-    async def avoid(self, workers):
+    async def heed(self, plan):
         pass
 
     async def remove(self, names):

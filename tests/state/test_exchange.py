@@ -63,6 +63,7 @@ def test_plans_go_on_to_be_later_when_another_plugin_takes_over(address):
         await first(plans, asks_for(2))
         await Documents(store, "blue").publish("groups/default", LARGER, author="ann")
         before = await first(plans, asks_for(5))
+        assert before.scheduler == scheduler.address
         await scheduler.register_scheduler_plugin(SupremePlugin(), idempotent=False)
         largest = {"small": {**GROUPS["small"], "minimum": 7}}
         await Documents(store, "blue").publish("groups/default", largest, author="ann")

@@ -197,9 +197,9 @@ def ended_early(names: Sequence[str]) -> str:
     Examples
     --------
     >>> ended_early(["small-1", "small-2"])
-    'small-1, small-2 ended before joining: see the logs'
+    'small-1, small-2 ended before joining: the log of their controller says why'
     """
-    return f"{', '.join(names)} ended before joining: see the logs"
+    return f"{', '.join(names)} ended before joining: the log of their controller says why"
 
 
 def backs_off(reason: str, seconds: float) -> str:
