@@ -51,7 +51,11 @@ class Court:
         self._ledger = ledger
         self._kinds = kinds
         self._tried: dict[Key, list[int]] = {}
-        self._largest = 0  # bytes for tasks of the largest worker ever seen; it may just be starting again
+        self._largest = 0  # bytes for tasks of the largest worker ever seen, or expected; it may be starting
+
+    def expect(self, memory: int) -> None:
+        """Take in the bytes for tasks of the largest worker that could be launched; 0 for none."""
+        self._largest = max(self._largest, memory)
 
     def judge(self, suspects: Sequence[Suspect], capacity: int, used: int) -> Verdict:
         """Say what becomes of those that ran on a worker.

@@ -36,6 +36,11 @@ class MemoryKills:
     ----------
     base
         Bytes that a worker's process takes itself, by address.
+
+    Attributes
+    ----------
+    launchable : callable
+        Returns the bytes for tasks of the largest worker that would be launched for what waits; 0 for none.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class MemoryKills:
         self._demands = demands
         self._hands = hands
         self._base = base
+        self.launchable: Callable[[], int] = lambda: 0
         self._court = Court(admission.ledger, admission.kinds)
         self._lost: dict[Row, _Lost] = {}
 
@@ -105,6 +111,7 @@ class MemoryKills:
         suspects = self._known(verdicts.suspects([reservation]))
         if suspects:
             log.warning("%s", reasons.overgrown(str(key), process))
+            self._court.expect(self.launchable())
             self._carry_out(self._court.judge(suspects, reservation.row.capacity[MEMORY_AXIS], process), suspects)
 
     def stopped(self, key: Key, address: str, *, held: int, asked: int, free: int) -> None:
@@ -135,11 +142,13 @@ class MemoryKills:
         """Return the bytes of the largest worker on which a task may run."""
         ledger, shape = self._admission.ledger, reservation.shape
         rows = placement.permitted(ledger, shape) if shape is not None else []
-        return max(row.capacity[MEMORY_AXIS] for row in [reservation.row, *rows])
+        launched = 0 if shape is None or shape.is_bound else self.launchable()
+        return max(launched, *(row.capacity[MEMORY_AXIS] for row in [reservation.row, *rows]))
 
     def _judge(self, address: str, suspects: list[Suspect], capacity: int, used: int) -> None:
         suspects = self._known(suspects)
         if suspects:
+            self._court.expect(self.launchable())
             verdict = self._court.judge(suspects, capacity, used)
             blamed = None if verdict.blamed is None else str(verdict.blamed)
             log.warning("%s", reasons.killed(address, len(suspects), blamed))

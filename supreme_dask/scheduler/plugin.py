@@ -93,6 +93,7 @@ class SupremePlugin(SchedulerPlugin):
         self._placing.guard = partial(guarded, self)
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
+        self._kills.launchable = self.scaling.largest_to_launch
         self._placing.on_held = self._held
         self._placing.is_scaled = lambda: self.scaling.wanted and self.scaling.rules.looks_at_demand
         retire = partial(Scheduler.retire_workers, scheduler)

@@ -23,6 +23,7 @@ from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.lifecycle import Life, Lifecycle, Status
 from supreme_dask.core.plans import Plan, Progress, Target
+from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
 from supreme_dask.errors import ScalingError
@@ -347,6 +348,19 @@ class ScalabilityEngine:
             GroupView(group, launching=launches.of(name), blocked=launches.blocked(name, now))
             for name, group in self.rules.groups.items()
         ]
+
+    def largest_to_launch(self) -> int:
+        """Return the bytes for tasks of the largest worker that would be launched if a task needs it; 0 for none."""
+        if not self.wanted or not self.rules.looks_at_demand:
+            return 0
+        return max(
+            (self.metrics_monitor.room(one)[MEMORY] for one in self._views() if self._may_grow(one)), default=0
+        )
+
+    def _may_grow(self, view: GroupView) -> bool:
+        lives = self._lives().values()
+        there = sum(life.group == view.group.name for life in lives)
+        return not view.blocked and (view.group.maximum is None or there < view.group.maximum)
 
     def _lives(self) -> dict[str, Life]:
         joined = {name: self.rules.group_of(name) for name in self._names()}

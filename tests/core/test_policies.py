@@ -79,6 +79,12 @@ def test_what_is_said_of_it_does_not_change_with_every_byte_that_a_worker_has_le
     assert said[0] != said[3]
 
 
+def test_one_that_outgrew_a_small_worker_and_runs_alone_next_gets_a_large_one():
+    shapes = [waiting(1, memory="6 GiB", measured=False)]
+    plan = default(groups=[view(SMALL), view(LARGE)], workers=[worker("small-0", SMALL)], shapes=shapes)
+    assert targets(plan)["large"] == 1
+
+
 def test_what_certain_workers_only_may_run_launches_nothing():
     assert targets(default(groups=[view(SMALL)], shapes=[waiting(9, bound=True)])) == {"small": 0}
 

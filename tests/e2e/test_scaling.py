@@ -67,6 +67,24 @@ def test_a_nanny_that_ends_is_replaced_under_a_new_name():
         wait_for(lambda: names(client) == ["small-1"])
 
 
+def allocate(mebibytes):
+    block = bytearray(mebibytes << 20)
+    block[::4096] = b"x" * len(block[::4096])
+    time.sleep(0.5)
+    return len(block)
+
+
+def test_a_task_that_outgrew_every_worker_goes_to_one_of_a_larger_group():
+    with (
+        SupremeCluster(groups(count=1, minimum=1), policy=POLICY, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        client.wait_for_workers(1, timeout=60)
+        assert client.submit(allocate, 600).result(timeout=100) == 600 << 20
+        hosts = {str(worker.name) for worker in cluster.scheduler.workers.values()}
+        assert "large-0" in hosts
+
+
 def test_it_begins_with_what_the_limits_allow():
     with SupremeCluster(groups(count=3), policy=POLICY, dashboard_address=None) as cluster:
         assert [group.count for group in cluster.groups] == [2, 0]

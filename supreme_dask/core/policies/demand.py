@@ -168,8 +168,9 @@ class _Places:
     def _demand(self, one: WaitingView) -> list[float]:
         amounts = list(self._vector(one.demand, 1))
         if not one.measured:
-            # It needs a worker on which nothing else runs.
-            amounts[self._names.index(MEMORY)] = self._least_memory
+            # It needs a worker on which nothing else runs, and one that has what it outgrew the last time.
+            memory = self._names.index(MEMORY)
+            amounts[memory] = max(amounts[memory], self._least_memory)
         return amounts
 
     def _rooms(self) -> Iterator[tuple[str, list[float]]]:
