@@ -126,12 +126,9 @@ class SystemMetricsMonitor:
 
     def _group(self, view: GroupView) -> GroupView:
         """Add what a group uses, and what its workers have for tasks, or had when there were some."""
-        return replace(view, room=self.room(view), usage=self._of_group(view.group.name))
-
-    def room(self, view: GroupView) -> Resources:
-        """Return what a worker of a group has for tasks, or is expected to have."""
         name = view.group.name
-        return self._rooms[name][1] if name in self._rooms else room_of(view.group, ())
+        room = self._rooms[name][1] if name in self._rooms else room_of(view.group, ())
+        return replace(view, room=room, usage=self._of_group(name))
 
     # ----------------------------------------------------------------------------------- usage
     def _listen(self, now: float, groups: Sequence[GroupView]) -> None:

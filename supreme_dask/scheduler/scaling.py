@@ -1,9 +1,8 @@
 """Decides how many workers of each group there should be, and sees to it.
 
-A decision is made soon after something happened, and at least every second, for rules that depend on time. What
-happens meanwhile waits for the next one, so that deciding takes a small part of the scheduler's time at most. Whoever
-makes workers gets the plan and says how far he is. Those that are to leave are drained here, and only then named as
-removable. If a policy fails, everything stays as it is.
+A decision is made soon after something happened, and at least every second. What happens meanwhile waits for the next
+one, so that deciding takes a small part of the scheduler's time at most. Controllers get the plan and report. Workers
+that are to leave are drained here, and only then named as removable. If a policy fails, everything stays as it is.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.lifecycle import Life, Lifecycle, Status
 from supreme_dask.core.plans import Plan, Progress, Target
+from supreme_dask.core.policies.situation import Situation
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
@@ -175,6 +175,8 @@ class ScalabilityEngine:
         """Take a revision of a document of the store; None if it was removed."""
         self.rules.take_document(document, content, self.plan)
         self._reconsider()
+        if not self.rules.groups and (there := self._lifecycle.existing()):
+            self._say(reasons.no_groups(sorted({*there.values()})))
 
     def _reconsider(self) -> None:
         self.wanted = bool(self.rules.groups) and self._publish is not None
@@ -276,8 +278,7 @@ class ScalabilityEngine:
 
     def evaluate_scaling(self) -> Plan:
         """Return what should be, by the policy in force."""
-        now = monotonic()
-        self._look(now)
+        self._look(now := monotonic())
         for sentence in self._lifecycle.expire(now):
             self._say(sentence)
         self._snapshot = self.metrics_monitor.snapshot()
@@ -305,7 +306,7 @@ class ScalabilityEngine:
     def _let_go(self, plan: Plan) -> None:
         """Let workers leave that the plan names, and keep those that it names no more."""
         states = self._drains.states()
-        named = {name: target.reason for target in plan.targets for name in target.victims}
+        named = self._of_no_group() | {name: one.reason for one in plan.targets for name in one.victims}
         back = {name for name in self._drains.returnable() - named.keys() if self.rules.group_of(name)}
         if back:
             self._drains.cancel(back, reasons.DEMAND_RETURNED)
@@ -315,6 +316,12 @@ class ScalabilityEngine:
         for name, reason in named.items():
             if name not in states and name not in kept:
                 self._begin(name, reason)
+
+    def _of_no_group(self) -> dict[str, str]:
+        """Return why workers leave whose group is not there any more."""
+        there, joined = self._lifecycle.existing().items(), self._names()
+        lost = {name: group for name, group in there if name in joined and group not in self.rules.groups}
+        return {name: reasons.group_gone(group) for name, group in lost.items()}
 
     def _begin(self, name: str, reason: str) -> None:
         refused = self._drains.drain([name], reason=reason)
@@ -353,14 +360,8 @@ class ScalabilityEngine:
         """Return the bytes for tasks of the largest worker that would be launched if a task needs it; 0 for none."""
         if not self.wanted or not self.rules.looks_at_demand:
             return 0
-        return max(
-            (self.metrics_monitor.room(one)[MEMORY] for one in self._views() if self._may_grow(one)), default=0
-        )
-
-    def _may_grow(self, view: GroupView) -> bool:
-        lives = self._lives().values()
-        there = sum(life.group == view.group.name for life in lives)
-        return not view.blocked and (view.group.maximum is None or there < view.group.maximum)
+        supplies = Situation.of(self._snapshot or self.metrics_monitor.snapshot()).groups.values()
+        return max((supply.room[MEMORY] for supply in supplies if supply.growth != 0), default=0)
 
     def _lives(self) -> dict[str, Life]:
         joined = {name: self.rules.group_of(name) for name in self._names()}
@@ -377,7 +378,7 @@ class ScalabilityEngine:
         recording.record(self._scheduler, "scale", sentence, **values)
 
     def _say_others(self, lives: Mapping[str, Life]) -> None:
-        """Say which workers count though no controller reports them, unless it is about to."""
+        """Say which workers count though no controller reports them; the first report may be on its way."""
         joined = {life.name: life for life in lives.values() if life.status is Status.JOINED and not life.controller}
         for name in joined.keys() & self._unreported if self._lifecycle.is_reported_to else ():
             self._say(reasons.not_reported(name, joined[name].group))

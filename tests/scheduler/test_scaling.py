@@ -283,6 +283,24 @@ async def test_one_that_joins_when_its_group_is_gone_is_not_given_up(client, sch
 
 
 @supreme()
+async def test_workers_of_a_group_that_is_removed_are_drained_and_without_any_group_they_stay(client, scheduler):
+    controller = Controller(scheduler, SMALL, LARGE, policy=STAY)
+    progress = Progress("local", {"small-0": "small", "large-0": "large"})
+    async with named(scheduler, "small-0") as small, named(scheduler, "large-0") as large:
+        controller.engine.report(progress)
+        kept = await client.scatter({"x": 1}, workers=[large.address])
+        controller.engine.begin(controller.plans.append, groups=[SMALL])
+        await until(lambda: large.status == Status.closed)
+        assert await client.gather(kept) == {"x": 1}
+        assert small.status == Status.running
+        controller.engine.begin(controller.plans.append, groups=[])
+        controller.engine.take_document("groups/default", None)
+        sentence = "no worker group is there any more: workers of large, small stay as they are"
+        await until(lambda: sentence in warnings(scheduler))
+        assert small.status == Status.running
+
+
+@supreme()
 async def test_a_group_that_cannot_be_had_is_replaced_by_another(client, scheduler):
     controller = Controller(scheduler, SMALL, LARGE)
     future = client.submit(hold, 1, **FEW)

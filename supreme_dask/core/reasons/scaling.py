@@ -50,6 +50,28 @@ def not_reported(worker: str, group: str) -> str:
     return f"worker {worker} was started by no controller that reports: by its name it counts as one of group {group}"
 
 
+def group_gone(group: str) -> str:
+    """Say why a worker leaves whose group was removed.
+
+    Examples
+    --------
+    >>> group_gone("small")
+    'group small is not there any more'
+    """
+    return f"group {group} is not there any more"
+
+
+def no_groups(groups: Sequence[str]) -> str:
+    """Say that workers stay though no group is there.
+
+    Examples
+    --------
+    >>> no_groups(["large", "small"])
+    'no worker group is there any more: workers of large, small stay as they are'
+    """
+    return f"no worker group is there any more: workers of {', '.join(groups)} stay as they are"
+
+
 def fuse_blown(group: str, launched: int) -> str:
     """Say that workers were launched too fast.
 
