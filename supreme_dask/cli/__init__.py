@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from supreme_dask.cli.commands import Commands
 from supreme_dask.cli.controller import controller
 from supreme_dask.cli.documents import group
 from supreme_dask.cli.drain import drain, undrain
@@ -17,7 +18,8 @@ from supreme_dask.cli.up import up
 from supreme_dask.cli.worker import worker
 
 
-@click.group(name="supreme")
+@click.group(name="supreme", cls=Commands)
+@click.version_option(package_name="supreme-dask", prog_name="dask supreme")
 def main() -> None:
     """Place tasks where they fit."""
 

@@ -7,14 +7,13 @@ import logging
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from supreme_dask import config
-from supreme_dask.cli.documents import parsed
+from supreme_dask.cli.commands import read_document
 from supreme_dask.cli.system import default_store, of_system, state_directory
-from supreme_dask.errors import SupremeError
 from supreme_dask.stores import schemas
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--groups",
     "file",
-    type=click.File(),
+    type=click.File("rb"),
     help="Worker groups, as YAML. Without it, those that the system has published, now and later.",
 )
 @click.option(
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the workers listen.")
 @click.option("--name", default="local", show_default=True, help="Under which it reports.")
-def controller(store: str, system: str, file: IO[str] | None, directory: Path | None, host: str, name: str) -> None:
+def controller(store: str, system: str, file: BinaryIO | None, directory: Path | None, host: str, name: str) -> None:
     """Make and remove workers on this machine, as the scheduler of a system plans, until Ctrl-C.
 
     The workers run on when it ends, and the next one goes on with them.
@@ -47,14 +46,11 @@ def controller(store: str, system: str, file: IO[str] | None, directory: Path | 
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
     url, kept = store or default_store(), directory or state_directory() / "workers" / system
-    try:
-        groups = schemas.groups(parsed(file)) if file else None
-        with LocalProvisioner(kept, store=url, system=system, host=host) as provisioner:
-            made = Controller(provisioner, groups or (), name=name, launches_per_hour=config.launches_per_hour())
-            click.echo(f"Controller {name} of system {system}; its workers are kept in {kept}")
-            asyncio.run(_until_told(Following(url, system, made, fixed=groups is not None)))
-    except SupremeError as error:
-        raise click.ClickException(str(error)) from error
+    groups = schemas.groups(read_document(file)) if file else None
+    with LocalProvisioner(kept, store=url, system=system, host=host) as provisioner:
+        made = Controller(provisioner, groups or (), name=name, launches_per_hour=config.launches_per_hour())
+        click.echo(f"Controller {name} of system {system}; its workers are kept in {kept}")
+        asyncio.run(_until_told(Following(url, system, made, fixed=groups is not None)))
     click.echo("Stopped; the workers run on")
 
 

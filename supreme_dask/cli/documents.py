@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import IO, Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 import yaml
 from rich.console import Console
 from rich.table import Table
 
+from supreme_dask.cli.commands import read_document
 from supreme_dask.cli.system import System, author, of_system
 from supreme_dask.core.policies import unknown_groups
 from supreme_dask.core.revisions import Content, Difference, DocumentRevision
@@ -73,10 +74,10 @@ def _apply(kind: str) -> click.Command:
     @_NAME
     @_WHY
     @click.option("--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision.")
-    @click.argument("file", type=click.File())
-    def apply(store: str, system: str, name: str, why: str, expected: int | None, file: IO[str]) -> None:
+    @click.argument("file", type=click.File("rb"))
+    def apply(store: str, system: str, name: str, why: str, expected: int | None, file: BinaryIO) -> None:
         """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""
-        content = parsed(file)
+        content = read_document(file)
 
         async def story(documents: Documents) -> DocumentRevision:
             document = f"{kind}/{name}"
@@ -160,17 +161,6 @@ def _rollback(kind: str) -> click.Command:
         click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
 
     return rollback
-
-
-def parsed(file: IO[str]) -> Any:
-    """Return the document in a file; JSON is YAML too."""
-    try:
-        content = yaml.safe_load(file)
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{file.name} is not YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise click.ClickException(f"{file.name} holds no document: names with values were expected")
-    return content
 
 
 def _as_yaml(content: Any) -> str:

@@ -81,9 +81,9 @@ def _ask(address: str, operation: str, **values: Any) -> Any:
 
     try:
         answer = asyncio.run(told())
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--scheduler") from None
-    except TimeoutError:
+    except (ValueError, TypeError) as error:  # a TypeError for tls:// without certificates
+        raise click.BadParameter(f"{address!r}: {error}", param_hint="--scheduler") from None
+    except (TimeoutError, MemoryError):  # a reply of another protocol is taken for a length of exabytes
         raise click.ClickException(f"{address} does not answer; is it a scheduler?") from None
     except OSError as error:
         raise click.ClickException(f"{address}: {error}") from None

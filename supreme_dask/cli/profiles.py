@@ -86,8 +86,8 @@ def _row(learned: Learned) -> tuple[str, ...]:
 
 def _read(file: Path) -> list[Learned]:
     try:
-        rows = json.loads(file.read_text())
-    except ValueError as error:
+        rows = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"{file} is not JSON: {error}") from None
     if not isinstance(rows, list):
         raise click.ClickException(f"{file} holds no list of profiles; write one with `dask supreme profiles export`")

@@ -11,6 +11,7 @@ from rich.table import Table
 from supreme_dask.cli.documents import moment, on_documents
 from supreme_dask.cli.system import author, of_system
 from supreme_dask.core.revisions import DocumentRevision, Tag
+from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores.documents import Documents
 
 
@@ -23,6 +24,9 @@ def tag(store: str, system: str, name: str | None, *, delete: bool) -> None:
 
     async def story(documents: Documents) -> dict[str, Tag]:
         if name and delete:
+            known = await documents.tags()
+            if name not in known:
+                raise NotPublishedError(f"tag {name!r} of system {system}", sorted(known))
             await documents.untag(name)
         elif name:
             await documents.tag(name, author=author())

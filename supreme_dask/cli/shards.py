@@ -9,7 +9,6 @@ from typing import TypeVar
 import click
 import dask.config
 
-from supreme_dask.errors import SupremeError
 from supreme_dask.stores.sharded import Shards
 from supreme_dask.stores.sharded.moving import astray, move
 
@@ -74,7 +73,4 @@ def _run(url: str, story: Callable[[Shards], Awaitable[None]]) -> None:
         finally:
             await shards.close()
 
-    try:
-        asyncio.run(told())
-    except SupremeError as error:
-        raise click.ClickException(str(error)) from error
+    asyncio.run(told())

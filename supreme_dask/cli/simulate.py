@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from dask.utils import format_time
 from rich.console import Console
 from rich.table import Table
 
 from supreme_dask import config
+from supreme_dask.cli.commands import FiniteRange, read_document
 from supreme_dask.cli.picture import check, draw
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.policies import DEFAULT_POLICY
@@ -33,7 +33,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 _SHOWN = 12  # scale events; --json has all
 _NAMED = 3  # tasks that failed, with the reason
-_AMOUNT = click.FloatRange(min=0, min_open=True)
+_AMOUNT, _RATE = FiniteRange(min=0, min_open=True), FiniteRange(min=0)
 
 
 def _with_directory(_context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
@@ -48,9 +48,13 @@ def _with_directory(_context: click.Context, option: click.Parameter, file: Path
 @click.option("--groups", required=True, type=_FILE, help="Worker groups, as `dask supreme groups apply` takes them.")
 @click.option("--policy", type=_FILE, help="As `dask supreme policy apply` takes it; without it, the default one.")
 @click.option("--fixed", is_flag=True, help="No scaling: as many workers as the groups have at the start.")
-@click.option("--seed", default=0, show_default=True, help="Of failures and interruptions.")
-@click.option("--failures", default=0.0, show_default=True, help="How often per hour one worker dies.")
-@click.option("--notice", default=0.0, show_default=True, help="Seconds of notice before a worker is taken away.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of failures and interruptions."
+)
+@click.option("--failures", type=_RATE, default=0.0, show_default=True, help="How often per hour one worker dies.")
+@click.option(
+    "--notice", type=_RATE, default=0.0, show_default=True, help="Seconds of notice before a worker is taken away."
+)
 @click.option("--learn-memory", is_flag=True, help="Let declared memory be unknown, so that it has to be learned.")
 @click.option("--span", type=_AMOUNT, help="Let all jobs arrive within so many seconds, evenly.")
 @click.option("--longest", type=_AMOUNT, help="Let no job take longer than so many seconds.")
@@ -101,7 +105,7 @@ def _check_picture(file: Path) -> None:
 # ----------------------------------------------------------------------------------------------- files
 def _jobs(file: Path) -> tuple[Job, ...]:
     try:
-        with file.open(newline="") as rows:
+        with file.open(newline="", encoding="utf-8-sig") as rows:
             return read(csv.DictReader(rows))
     except (TraceError, UnicodeDecodeError, csv.Error) as error:
         raise click.ClickException(f"{file}: {error}") from None
@@ -125,7 +129,8 @@ def _scaling(file: Path | None, groups: Sequence[WorkerGroup]) -> Scaling:
 
 
 def _content(file: Path) -> Mapping[str, Any]:
-    return yaml.safe_load(file.read_text()) or {}
+    with file.open("rb") as opened:
+        return read_document(opened)
 
 
 @contextmanager
@@ -135,8 +140,6 @@ def _told_of(file: Path) -> Iterator[None]:
         yield
     except (DocumentError, PolicyError) as error:
         raise click.ClickException(f"{file} cannot be simulated{listed(error.problems)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"{file}: {error}") from None
 
 
 def _conditions(options: Mapping[str, Any]) -> Conditions:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from supreme_dask.cli.shards import move_system, rebalance
-from supreme_dask.errors import SupremeError
 from supreme_dask.stores.local_etcd import LocalEtcd
 
 
@@ -40,11 +39,8 @@ def up(members: int, directory: Path | None) -> None:
         place.mkdir(parents=True, exist_ok=True)
         if any(place.iterdir()):
             raise click.BadParameter(f"{place} is not empty", param_hint="--directory")
-        try:
-            with LocalEtcd(place, members) as cluster:
-                click.echo(f"{members} members at {cluster.url()}")
-                click.echo(f"Use it with  export DASK_SUPREME__STORE={cluster.url()}")
-                stop.wait()
-                click.echo("Stopping")
-        except SupremeError as error:
-            raise click.ClickException(str(error)) from error
+        with LocalEtcd(place, members) as cluster:
+            click.echo(f"{members} members at {cluster.url()}")
+            click.echo(f"Use it with  export DASK_SUPREME__STORE={cluster.url()}")
+            stop.wait()
+            click.echo("Stopping")

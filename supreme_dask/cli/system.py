@@ -13,7 +13,6 @@ from typing import TypeVar
 import click
 import dask.config
 
-from supreme_dask.errors import SupremeError
 from supreme_dask.stores import Store, open_store
 
 _T = TypeVar("_T")
@@ -28,7 +27,7 @@ class System:
     name: str
 
     def run(self, story: Callable[[Store], Awaitable[_T]]) -> _T:
-        """Return what a story comes to with the open store; our errors end the command."""
+        """Return what a story comes to with the open store."""
 
         async def told() -> _T:
             async with open_store(self.store or default_store(), self.name) as store:
@@ -36,8 +35,6 @@ class System:
 
         try:
             return asyncio.run(told())
-        except SupremeError as error:
-            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import click
 
-from supreme_dask.cli.documents import parsed
+from supreme_dask.cli.commands import read_document
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.spelling import or_so
-from supreme_dask.errors import SupremeError
 
 _FORM = "NAME:cpu=2,memory=4GiB,count=3,GPU=1"
 _NUMBERS: dict[str, Any] = {
@@ -40,29 +39,30 @@ _NAMES = (*_NUMBERS, "memory")
 )
 @click.option(
     "--policy",
-    type=click.File(),
+    type=click.File("rb"),
     help="Add and remove workers by these rules, as YAML. Without it, there are as many as each group counts.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", default=8786, show_default=True, help="Port of the scheduler; 0 for any.")
+@click.option(
+    "--port", default=8786, show_default=True, type=click.IntRange(0, 65535), help="Port of the scheduler; 0 for any."
+)
 @click.option("--dashboard-address", default="127.0.0.1:8787", show_default=True, help="Where the dashboard listens.")
-def up(groups: tuple[WorkerGroup, ...], policy: IO[str] | None, host: str, port: int, dashboard_address: str) -> None:
+def up(
+    groups: tuple[WorkerGroup, ...], policy: BinaryIO | None, host: str, port: int, dashboard_address: str
+) -> None:
     """Run a scheduler and its workers on this machine, until Ctrl-C."""
     from supreme_dask.cluster import SupremeCluster  # distributed takes a second to import; --help need not
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    rules = read_document(policy) if policy else None
     try:
         cluster = SupremeCluster(
-            groups or None,
-            policy=parsed(policy) if policy else None,
-            host=host,
-            port=port,
-            dashboard_address=dashboard_address,
+            groups or None, policy=rules, host=host, port=port, dashboard_address=dashboard_address
         )
-    except SupremeError as error:
-        raise click.ClickException(str(error)) from error
+    except RuntimeError as error:  # by which distributed hides why it could not start
+        raise click.ClickException(f"no scheduler at {host}:{port}: {_first_cause(error)}") from error
     with cluster:
         click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
         for group in cluster.groups:
@@ -72,6 +72,12 @@ def up(groups: tuple[WorkerGroup, ...], policy: IO[str] | None, host: str, port:
         click.echo("Stopping")
 
 
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def _group(text: str) -> WorkerGroup:
     name, _, parts = text.partition(":")
     written = [part.partition("=") for part in parts.split(",")]
@@ -79,12 +85,19 @@ def _group(text: str) -> WorkerGroup:
         raise click.BadParameter(f"{text!r}: expected {_FORM}")
     try:
         amounts = {key: amount for key, _, amount in written}
+        _check_once([key for key, _, _ in written])
         known = {key: read(amounts.pop(key)) for key, read in _NUMBERS.items() if key in amounts}
         memory = amounts.pop("memory", "2 GiB")
         _check_spelling(amounts)
         return WorkerGroup(name, memory=memory, resources={**amounts}, **known)
     except ValueError as error:  # DemandError is one too
         raise click.BadParameter(f"{text!r}: {error}; expected {_FORM}") from None
+
+
+def _check_once(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is there twice")
 
 
 def _check_spelling(resources: Iterable[str]) -> None:

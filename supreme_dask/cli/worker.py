@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from supreme_dask.cli.commands import FiniteRange
 from supreme_dask.cli.system import System, default_store, of_system
 from supreme_dask.errors import StoreUnavailableError
 from supreme_dask.stores import Store
@@ -15,7 +16,13 @@ from supreme_dask.stores.registry import Node, find_scheduler
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @of_system
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for a scheduler to register.")
+@click.option(
+    "--wait",
+    type=FiniteRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for a scheduler to register.",
+)
 @click.option("--scheduler", metavar="ADDRESS", default="", help="Where to go if the store cannot be reached.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def worker(store: str, system: str, wait: float, scheduler: str, options: tuple[str, ...]) -> None:
@@ -37,8 +44,8 @@ def _find(system: System, wait: float, otherwise: str) -> str:
 
     try:
         return system.run(story).address
-    except click.ClickException as error:
-        if not otherwise or not isinstance(error.__cause__, StoreUnavailableError):
+    except StoreUnavailableError as error:
+        if not otherwise:
             raise
-        click.echo(f"{error.message}: take the scheduler that was there last", err=True)
+        click.echo(f"{error}: take the scheduler that was there last", err=True)
         return otherwise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from supreme_dask.core.resources import CPU, MEASURED, MEMORY, Resources
 from supreme_dask.errors import DemandError
@@ -13,6 +14,7 @@ from supreme_dask.errors import DemandError
 # Workers are named after it, and looked up, stored and logged by these names.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _NUMBERS: dict[str, type | tuple[type, ...]] = {
+    "cpu": (int, float),
     "count": int,
     "minimum": int,
     "maximum": int,
@@ -76,7 +78,8 @@ class WorkerGroup:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DemandError("name", self.name, "expected letters, digits, '-', '_' and '.', such as small-gpu")
-        if any(name.lower() in MEASURED[:2] for name in self.resources):
+        _check_mappings(self.resources, self.labels)
+        if any(isinstance(name, str) and name.lower() in MEASURED[:2] for name in self.resources):
             raise DemandError("resources", self.resources, "cpu and memory have parameters of their own")
         capacity = Resources.parse({**self.resources, CPU: self.cpu, MEMORY: self.memory})
         for name in (CPU, MEMORY):
@@ -99,6 +102,13 @@ class WorkerGroup:
         """Return the group as it is when scaling begins: with a count between its minimum and its maximum."""
         most = self.count if self.maximum is None else min(self.count, self.maximum)
         return replace(self, count=max(most, self.minimum))
+
+
+def _check_mappings(resources: object, labels: object) -> None:
+    if not isinstance(resources, Mapping):
+        raise DemandError("resources", resources, 'expected amounts by name, such as {"GPU": 1}')
+    if not isinstance(labels, Mapping) or not all(isinstance(one, str) for one in chain(*labels.items())):
+        raise DemandError("labels", labels, 'expected strings by name, such as {"zone": "a"}')
 
 
 def _check_number(group: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:

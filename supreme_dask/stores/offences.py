@@ -62,7 +62,7 @@ def _entry(error: ValidationError) -> object:
 def _sentence(error: ValidationError) -> str:
     schema = error.schema if isinstance(error.schema, Mapping) else {}
     value: Any = error.instance
-    if error.validator in ("anyOf", "pattern") and "description" in schema:
+    if error.validator in ("anyOf", "pattern", "type") and "description" in schema:
         return f"{shown(value)} is no {schema['description']}"
     if error.validator == "additionalProperties":
         known = list(schema["properties"])

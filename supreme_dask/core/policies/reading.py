@@ -46,6 +46,9 @@ too early costs a start."""
 _WITHIN = 5.0
 """Seconds in which what waits should be done, if nothing is said: Dask's own distributed.adaptive.target-duration."""
 
+_WHOLE = 100.0
+_OUT_OF_RANGE = "is out of range: expected a percentage from 0 to 100, or for backlog seconds from 0"
+
 Content = Mapping[str, Mapping[str, Any]]
 Find = Callable[[str], Callable[..., Rule]]
 
@@ -123,6 +126,9 @@ class _Reader:
             return None
         if begin in _SAYS and _SAYS[begin] != action:
             self._refuse(f"{name}.action", f"{begin!r} says {_SAYS[begin]}, not {action}")
+            return None
+        if rule["threshold"] < 0 or (metric != "backlog" and rule["threshold"] > _WHOLE):
+            self._refuse(f"{name}.threshold", f"{rule['threshold']} {_OUT_OF_RANGE}")
             return None
         return Threshold(
             metric,

@@ -95,6 +95,9 @@ def read(rows: Iterable[Mapping[str, str]]) -> tuple[Job, ...]:
     table = list(rows)
     if not table:
         raise TraceError(None, "it has no rows")
+    for number, row in enumerate(table, 1):
+        if None in row:  # where `csv.DictReader` keeps what is beyond the last column
+            raise TraceError(number, f"it has more values than the {len(row) - 1} columns of the table")
     reader = _reader(table[0])
     jobs = [job for number, row in enumerate(table, 1) if (job := _read_row(reader, row, number)) is not None]
     if not jobs:
