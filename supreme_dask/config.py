@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from dask.utils import parse_timedelta
 
 from supreme_dask.core.instructions import Settings
 from supreme_dask.core.resources import Resources, parse_amount
+from supreme_dask.core.spelling import or_so
 from supreme_dask.errors import ConfigError, DemandError
 
 _DEFAULTS = yaml.safe_load(Path(__file__).with_name("supreme.yaml").read_text())
@@ -22,6 +24,23 @@ def get(setting: str) -> Any:
     name = f"supreme.{setting}"
     # Somebody may have replaced the whole config since we were imported; Dask's own tests do.
     return dask.config.get(name, default=dask.config.get(name, config=_DEFAULTS))
+
+
+def unknown() -> list[str]:
+    """Return a sentence for each key of the section that is not a setting.
+
+    Below settings whose default is empty, such as ``labels`` and ``demands``, any key is the user's own.
+    """
+    return list(_unknown(dask.config.get("supreme", default={}), _DEFAULTS["supreme"], "supreme"))
+
+
+def _unknown(written: object, known: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name, value in written.items() if isinstance(written, Mapping) else ():
+        key = str(name).replace("_", "-")
+        if key not in known:
+            yield f"{path}.{name} is no setting of supreme-dask and has no effect{or_so(key, known)}"
+        elif isinstance(known[key], Mapping) and known[key]:
+            yield from _unknown(value, known[key], f"{path}.{key}")
 
 
 def seconds(setting: str) -> float | None:

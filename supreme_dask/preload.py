@@ -10,15 +10,19 @@ from typing import Any
 
 import dask.config
 from distributed import Scheduler, Worker
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from supreme_dask import config
+from supreme_dask.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 async def dask_setup(server: object) -> None:
     """Add our part to a scheduler or a worker; a nanny needs none."""
     _log_as_dask_does()
     if isinstance(server, Scheduler):
-        from supreme_dask.scheduler.plugin import SupremePlugin
-
-        server.add_plugin(SupremePlugin(), idempotent=True)
+        server.add_plugin(_placement(), idempotent=True)
     elif isinstance(server, Worker):
         from supreme_dask.worker.capacity import declare
         from supreme_dask.worker.notice import listen
@@ -26,6 +30,31 @@ async def dask_setup(server: object) -> None:
         declare(server)
         listen(server)
     await register(server)
+
+
+class Refusal(SchedulerPlugin):
+    """Keeps a scheduler from starting: as plain Dask it would fail on the first annotated task."""
+
+    name = "supreme"
+
+    def __init__(self, error: ConfigError) -> None:
+        self._error = error
+
+    async def start(self, scheduler: Scheduler) -> None:  # noqa: ARG002  (Dask calls it with one)
+        """Raise the error, which Dask would only log if it came from a preload."""
+        log.critical("The scheduler does not start: %s", self._error)
+        raise self._error
+
+
+def _placement() -> SchedulerPlugin:
+    from supreme_dask.scheduler.plugin import SupremePlugin
+
+    for sentence in config.unknown():
+        log.warning("%s", sentence)
+    try:
+        return SupremePlugin()
+    except ConfigError as error:
+        return Refusal(error)
 
 
 def _log_as_dask_does() -> None:

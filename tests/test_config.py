@@ -38,3 +38,31 @@ def test_the_defaults_can_be_used():
     assert config.demands() == {}
     assert config.network() == 1_250_000_000
     assert config.fraction("memory.safe-fraction") == 0.92
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            {"supreme.patiense": "1s"},
+            "supreme.patiense is no setting of supreme-dask and has no effect (did you mean 'patience'?)",
+        ),
+        (
+            {"supreme.memory.safe-fracton": 0.9},
+            "supreme.memory.safe-fracton is no setting of supreme-dask and has no effect "
+            "(did you mean 'safe-fraction'?)",
+        ),
+        ({"supreme.colour": "red"}, "supreme.colour is no setting of supreme-dask and has no effect"),
+    ],
+    ids=str,
+)
+def test_a_key_that_is_no_setting_is_named(setting, said):
+    with dask.config.set(setting):
+        assert config.unknown() == [said]
+
+
+def test_keys_of_the_users_own_are_no_mistake():
+    with dask.config.set(
+        {"supreme.labels.zone": "a", "supreme.demands": {"load": {"cpu": 1}}, "supreme.look_ahead.tasks": 3}
+    ):
+        assert config.unknown() == []

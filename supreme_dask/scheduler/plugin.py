@@ -82,6 +82,7 @@ class SupremePlugin(SchedulerPlugin):
         self._scheduler = scheduler
         self._hands = Hands(scheduler)
         self._demands = Demands(config.demands())
+        tick = config.seconds("tick") or 0.05
         self._memory = MemoryWatch(self.admission, config.fraction("memory.safe-fraction"), config.network())
         self._ghosts = Ghosts(self.admission, self._hands)
         self._walls = Walls(self.admission, wanted=config.wall() is not None)
@@ -112,7 +113,7 @@ class SupremePlugin(SchedulerPlugin):
                 other._stop()
         self._hands.install(self._replacements())
         self._hands.answer(self._answers())
-        self._pulse = PeriodicCallback(self._tick, 1000 * (config.seconds("tick") or 0.05))
+        self._pulse = PeriodicCallback(self._tick, 1000 * tick)
         self._pulse.start()
         self.active = True
         log.info("supreme-dask places the tasks of this scheduler")
