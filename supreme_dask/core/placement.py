@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
@@ -120,7 +121,17 @@ def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
         if gap < smallest:
             smallest = gap
             nearest = Unplaceable(row.address, ledger.names[axis], needed, found, bool(ever))
-    return nearest
+    if nearest.found or nearest.ever or nearest.address is None:
+        return nearest
+    declared = _declared(ledger)
+    return nearest if nearest.resource in declared else replace(nearest, instead=tuple(declared))
+
+
+def _declared(ledger: Ledger) -> list[str]:
+    """Return the resources of which some worker has any."""
+    rows = ledger.rows.values()
+    axes = [(name, axis) for name, axis in ledger.axes.items() if axis not in (THREADS_AXIS, IDLE_AXIS)]
+    return [name for name, axis in axes if any(row.capacity[axis] for row in rows)]
 
 
 def hosts(ledger: Ledger, shape: Shape) -> list[Row]:

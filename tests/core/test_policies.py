@@ -61,6 +61,11 @@ def test_what_no_group_could_host_is_told_and_launches_nothing():
     )
 
 
+def test_a_resource_that_no_worker_has_is_told_with_the_one_that_was_meant():
+    (sentence,) = default(groups=[view(SMALL), view(GPU)], shapes=[waiting(1, type_="train", cpus=2)]).unmet
+    assert sentence == "tasks 'train' can run on no worker of any group: none declares 'cpus' (did you mean 'cpu'?)"
+
+
 def test_of_many_that_no_group_could_host_each_sort_is_said_once_and_few_by_name():
     shapes = [waiting(1, type_="train", memory=f"{100 + number} GiB") for number in range(4000)]
     assert len(default(groups=[view(SMALL)], shapes=shapes).unmet) == 1

@@ -213,3 +213,13 @@ def test_of_many_that_no_worker_could_run_each_sort_is_said_once_and_few_by_name
     assert admission.tick(2.0) == []
     admission.arrive(task("alike-again", 5000), 3.0)
     assert admission.tick(3.0) == []
+
+
+def test_a_resource_that_no_worker_declares_is_told_with_the_one_that_was_meant():
+    admission = cluster(4)
+    admission.arrive(task("a", 1, type_="train", cpus=2), 0.0)
+    admission.arrive(task("b", 1, type_="show", GPU=1), 0.0)
+    assert [one.sentence for one in admission.tick(1.0)] == [
+        "tasks 'train' wait for a worker that declares 'cpus' (did you mean 'cpu'?): none does",
+        "tasks 'show' wait for a worker that declares 'GPU': none does",
+    ]

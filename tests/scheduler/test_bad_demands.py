@@ -60,7 +60,7 @@ async def test_a_demand_of_little_or_nothing_runs(c, s, a, demand):
     [
         ({"memory": "8 GiB"}, "memory 8.00 GiB, the largest worker has 1.00 GiB"),
         ({"cpu": 16}, "cpu 16, the largest worker has 2"),
-        ({"unheard-of": 1}, "unheard-of 1, the largest worker has 0"),
+        ({"unheard-of": 1}, "wait for a worker that declares 'unheard-of': none does"),
     ],
 )
 @supreme(worker(2, 1))

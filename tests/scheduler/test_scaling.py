@@ -224,7 +224,7 @@ async def test_workers_that_are_too_small_are_no_news_where_larger_ones_are_made
         assert warnings(scheduler) == list(controller.plans[-1].unmet)
         bound = client.submit(hold, 2, resources={"GPU": 1}, workers=["small-0"])
         await until(lambda: len(warnings(scheduler)) == 2)  # no worker of a group could help there
-        assert "wait for a larger worker" in warnings(scheduler)[1]
+        assert "wait for a worker that declares 'GPU': none does" in warnings(scheduler)[1]
         for future in (gpu, large, bound):
             await future.cancel()
 

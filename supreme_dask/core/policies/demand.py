@@ -238,4 +238,5 @@ def _why_nobody(one: WaitingView, rooms: Iterable[Resources]) -> tuple[int, Unme
     most = {name: max((room[name] for room in rooms), default=0) for name in one.demand}
     lacking = {name: amount for name, amount in one.demand.items() if amount > most[name]}
     name = max(lacking or one.demand, key=lambda name: one.demand[name] / max(most[name], 1))
-    return most[name], Unmet(reasons.no_group(one.type, name, one.demand[name], most[name]))
+    known = sorted({known for room in rooms for known, amount in room.items() if amount})
+    return most[name], Unmet(reasons.no_group(one.type, name, one.demand[name], most[name], known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from supreme_dask.core.reasons.words import amount, counted
+from supreme_dask.core.spelling import or_so
 
 MINIMUM = "the group's minimum"
 
@@ -96,16 +97,25 @@ def to_start(tasks: int, types: Sequence[str]) -> str:
     return f"for {counted(tasks, 'waiting task')} of {named}"
 
 
-def no_group(type_: str, resource: str, needed: int, found: int) -> str:
+def no_group(type_: str, resource: str, needed: int, found: int, known: Sequence[str] = ()) -> str:
     """Say that no worker of any group could ever run some tasks.
+
+    Parameters
+    ----------
+    known
+        The resources that some worker has.
 
     Examples
     --------
     >>> no_group("train", "GPU", 8000, 4000)
     "tasks 'train' can run on no worker of any group: they need GPU 8, the most that one has is 4"
+    >>> no_group("train", "cpus", 8000, 0, ["cpu", "memory"])
+    "tasks 'train' can run on no worker of any group: none declares 'cpus' (did you mean 'cpu'?)"
     """
     need, most = amount(resource, needed), amount(resource, found)
     start = f"tasks {type_!r} can run on no worker of any group"
+    if known and resource not in known:
+        return f"{start}: none declares {resource!r}{or_so(resource, known)}"
     return f"{start}: they need {resource} {need}, the most that one has is {most}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from supreme_dask.core.reasons.words import amount
+from supreme_dask.core.spelling import or_so
 
 FURTHER = "for further reasons of this kind, too many to keep"
 """In the place of sentences when far more different ones come at once than anybody reads."""
@@ -24,6 +25,8 @@ class Unplaceable:
         In the units of `Resources`.
     ever : bool
         Whether it would fit if nothing else ran.
+    instead : tuple of str
+        If no worker declares the resource at all: those that some worker declares.
     """
 
     address: str | None
@@ -31,6 +34,7 @@ class Unplaceable:
     needed: int
     found: int
     ever: bool
+    instead: tuple[str, ...] = ()
 
 
 def waiting(type_: str, why: Unplaceable) -> str:
@@ -42,6 +46,8 @@ def waiting(type_: str, why: Unplaceable) -> str:
     "tasks 'load' wait for a larger worker: they need memory 8.00 GiB, the largest worker has 4.00 GiB"
     >>> waiting("load", Unplaceable("tcp://a:1", "memory", 2**30, 2**29, ever=True))
     "tasks 'load' wait for memory: they need 1.00 GiB, 512.00 MiB are free on tcp://a:1, which comes nearest"
+    >>> waiting("load", Unplaceable("tcp://a:1", "cpus", 2, 0, ever=False, instead=("cpu", "memory")))
+    "tasks 'load' wait for a worker that declares 'cpus' (did you mean 'cpu'?): none does"
     """
     start = f"tasks {type_!r} wait for"
     if why.resource == "worker":
@@ -49,6 +55,8 @@ def waiting(type_: str, why: Unplaceable) -> str:
     if why.resource == "idle":
         return f"{start} a worker on which nothing else runs, because their memory is not known yet"
     needed, found = amount(why.resource, why.needed), amount(why.resource, why.found)
+    if why.instead:
+        return f"{start} a worker that declares {why.resource!r}{or_so(why.resource, why.instead)}: none does"
     if not why.ever:
         return f"{start} a larger worker: they need {why.resource} {needed}, the largest worker has {found}"
     nearest = f"{found} are free on {why.address}, which comes nearest"
