@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +83,7 @@ class SupremeCluster(SpecCluster):
         silence_logs: int = logging.WARNING,
         **options: Any,
     ) -> None:
+        _check_main_module()
         equal = {name: value for name in _EQUAL if (value := options.pop(name, None)) is not None}
         _check_options(options)
         self.groups = _groups(groups, equal)
@@ -272,6 +274,15 @@ def _worker_options(group: WorkerGroup, host: str) -> dict[str, Any]:
         "dashboard_address": f"{host}:0",
         "preload": [PRELOAD],
     }
+
+
+def _check_main_module() -> None:
+    """End a worker that imports the program which started it, and would start a cluster of its own."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself looks at it
+        raise SystemExit(
+            "A worker imports this program, which would start a cluster there too: "
+            'put what starts it below `if __name__ == "__main__":`'
+        )
 
 
 def _groups(groups: Sequence[WorkerGroup] | None, asked: Mapping[str, Any]) -> list[WorkerGroup]:
