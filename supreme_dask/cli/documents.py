@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeVar
 
@@ -15,9 +15,9 @@ from rich.table import Table
 from supreme_dask.cli.commands import read_document
 from supreme_dask.cli.system import System, author, of_system
 from supreme_dask.core.policies import unknown_groups
-from supreme_dask.core.revisions import Content, Difference, DocumentRevision
+from supreme_dask.core.revisions import Content, Difference, DocumentRevision, differences
 from supreme_dask.errors import NotPublishedError
-from supreme_dask.stores import Store
+from supreme_dask.stores import Store, schemas
 from supreme_dask.stores.documents import Documents
 
 _T = TypeVar("_T")
@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 _NAME = click.option("--name", default="default", show_default=True, help="Of several, which one.")
 _WHY = click.option("-m", "--message", "why", default="", help="Why; kept with the revision.")
 _NUMBER = click.IntRange(min=1)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Only show what would change.")
 
 
 def group(kind: str, title: str) -> click.Group:
@@ -73,21 +74,44 @@ def _apply(kind: str) -> click.Command:
     @of_system
     @_NAME
     @_WHY
+    @DRY_RUN
     @click.option("--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision.")
     @click.argument("file", type=click.File("rb"))
-    def apply(store: str, system: str, name: str, why: str, expected: int | None, file: BinaryIO) -> None:
+    def apply(store: str, system: str, name: str, file: BinaryIO, *, dry_run: bool, **options: Any) -> None:
         """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""
-        content = read_document(file)
+        content, document = read_document(file), f"{kind}/{name}"
+        if dry_run:
+            schemas.check(document, kind, content)
+            return _show_difference(System(store, system), document, lambda _: _ready(content))
 
         async def story(documents: Documents) -> DocumentRevision:
-            document = f"{kind}/{name}"
-            published = await documents.publish(document, content, author=author(), why=why, expected=expected)
+            published = await documents.publish(document, content, author=author(), **options)
             await _warn(documents, kind, name)
             return published
 
-        click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
+        return click.echo(f"{document} of system {system}: {_described(on_documents(store, system, story))}")
 
     return apply
+
+
+def _show_difference(system: System, document: str, after: Callable[[Documents], Awaitable[Content]]) -> None:
+    """Show in what a document would differ from its newest revision."""
+
+    async def story(opened: Store) -> tuple[Difference, ...]:
+        documents = Documents(opened, system.name)
+        return differences(await _content(documents, document) or {}, await after(documents) or {})
+
+    show_changes(document, system.run(story))
+
+
+async def _ready(content: Content) -> Content:
+    return content
+
+
+def show_changes(document: str, changes: Iterable[Difference]) -> None:
+    """Print what would change in a document."""
+    for change in changes:
+        click.echo(f"{document} {change}")
 
 
 async def _warn(documents: Documents, kind: str, name: str) -> None:
@@ -149,16 +173,23 @@ def _rollback(kind: str) -> click.Command:
     @of_system
     @_NAME
     @_WHY
+    @DRY_RUN
     @click.argument("revision", type=_NUMBER)
-    def rollback(store: str, system: str, name: str, why: str, revision: int) -> None:
+    def rollback(store: str, system: str, name: str, why: str, *, dry_run: bool, revision: int) -> None:
         """Publish the content of an earlier REVISION again."""
+        document = f"{kind}/{name}"
+
+        async def earlier(documents: Documents) -> Content:
+            return (await documents.read(document, revision)).content
 
         async def story(documents: Documents) -> DocumentRevision:
-            published = await documents.roll_back(f"{kind}/{name}", revision, author=author(), why=why)
+            published = await documents.roll_back(document, revision, author=author(), why=why)
             await _warn(documents, kind, name)
             return published
 
-        click.echo(f"{kind}/{name} of system {system}: {_described(on_documents(store, system, story))}")
+        if dry_run:
+            return _show_difference(System(store, system), document, earlier)
+        return click.echo(f"{document} of system {system}: {_described(on_documents(store, system, story))}")
 
     return rollback
 

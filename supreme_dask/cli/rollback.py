@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from supreme_dask.cli.documents import moment, on_documents
+from supreme_dask.cli.documents import DRY_RUN, moment, on_documents, show_changes
 from supreme_dask.cli.system import author, of_system
-from supreme_dask.core.revisions import DocumentRevision, Tag
+from supreme_dask.core.revisions import Difference, DocumentRevision, Tag
 from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores.documents import Documents
 
@@ -43,13 +44,28 @@ def tag(store: str, system: str, name: str | None, *, delete: bool) -> None:
 @of_system
 @click.option("--to", "to", required=True, metavar="TIME|TAG", help="A tag, or a time: 2026-11-23T16:00, local.")
 @click.option("-m", "--message", "why", default="", help="Why; kept with the revisions.")
-def rollback(store: str, system: str, to: str, why: str) -> None:
-    """Return all documents of a system to how they were at a time or a tag."""
+@DRY_RUN
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rollback(store: str, system: str, to: str, why: str, *, dry_run: bool, yes: bool) -> None:
+    """Return all documents of a system to how they were at a time or a tag.
+
+    It shows what that changes; for a time it asks first.
+    """
+
+    async def look(documents: Documents) -> tuple[float | str, dict[str, tuple[Difference, ...]]]:
+        target = to if to in await documents.tags() else _time(to)
+        return target, await documents.changes(target)
 
     async def story(documents: Documents) -> dict[str, DocumentRevision]:
-        target = to if to in await documents.tags() else _time(to)
         return await documents.roll_back_all(target, author=author(), why=why or f"system back to {to}")
 
+    target, changes = on_documents(store, system, look)
+    for document, found in sorted(changes.items()):
+        show_changes(document, found)
+    if dry_run:
+        return
+    if changes and not yes and not isinstance(target, str):
+        click.confirm(f"Publish {len(changes)} changed documents of system {system}?", abort=True)
     done = on_documents(store, system, story)
     for document, revision in sorted(done.items()):
         removed = "removed: it was not there then" if revision.content is None else ""
@@ -61,6 +77,9 @@ def rollback(store: str, system: str, to: str, why: str) -> None:
 
 def _time(text: str) -> float:
     try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
+        moment = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{text!r} is neither a tag of the system nor a time", param_hint="--to") from None
+    if moment > time.time():
+        raise click.BadParameter(f"{text} is still to come", param_hint="--to")
+    return moment

@@ -221,13 +221,10 @@ class Documents:
         PublishConflictError
             If somebody else published one of the documents in between.
         """
-        listing = await self._store.list(self._keys.heads)
-        heads = {head.document: head for head in map(self._keys.read_head, listing.items)}
-        newest = {document: await self.read(document, head.number) for document, head in heads.items()}
-        wanted = await self._wanted(to, tuple(heads))
+        heads, newest, wanted = await self._now_and_then(to)
         signature = Signature(author, why, self._now())
         steps = []
-        for document, then in to_republish(newest, wanted).items():
+        for document, then in wanted.items():
             revision = publish(
                 newest[document],
                 then.content if then else None,
@@ -237,6 +234,29 @@ class Documents:
             steps.append(await self._step(document, heads[document], revision))
         await self._commit_in_parts(steps)
         return {step.document: step.revision for step in steps}
+
+    async def changes(self, to: float | str) -> dict[str, tuple[Difference, ...]]:
+        """Return what `roll_back_all` would change, by document.
+
+        Raises
+        ------
+        NotPublishedError
+            If there is no such tag, or a revision is no longer kept.
+        """
+        _, newest, wanted = await self._now_and_then(to)
+        return {
+            document: differences(newest[document].content or {}, (then.content if then else None) or {})
+            for document, then in wanted.items()
+        }
+
+    async def _now_and_then(
+        self, to: float | str
+    ) -> tuple[dict[str, Head], dict[str, DocumentRevision], dict[str, DocumentRevision | None]]:
+        """Return heads and newest revisions of all documents, and what held then of those that differ."""
+        listing = await self._store.list(self._keys.heads)
+        heads = {head.document: head for head in map(self._keys.read_head, listing.items)}
+        newest = {document: await self.read(document, head.number) for document, head in heads.items()}
+        return heads, newest, to_republish(newest, await self._wanted(to, tuple(heads)))
 
     async def _add(
         self,

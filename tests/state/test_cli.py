@@ -87,13 +87,24 @@ def test_who_saw_an_older_revision_is_told(supreme):
     assert "policy/default: based on revision 0, but the newest is revision 1" in said
 
 
+def test_what_would_change_is_shown_and_nothing_is_published(supreme):
+    assert supreme("policy", "apply", "policy.yaml", "--dry-run").startswith("policy/default $.high_cpu: added: {")
+    supreme("policy", "apply", "policy.yaml")
+    shown = supreme("policy", "apply", "stricter.json", "--dry-run")
+    assert shown.startswith("policy/default $.")
+    supreme("policy", "apply", "stricter.json")
+    assert supreme("policy", "rollback", "1", "--dry-run").startswith("policy/default $.")
+    assert "revision 2 by" in supreme("policy", "show")
+    assert "$.a.cpu" in supreme("groups", "apply", "-", "--dry-run", text="a: {cpu: none}", fails=True)
+
+
 def test_a_system_goes_back_to_a_tag(supreme):
     supreme("policy", "apply", "policy.yaml")
     supreme("groups", "apply", "-", text="small: {cpu: 2, memory: 1 GiB, count: 3}")
     assert "groups/default 1, policy/default 1" in supreme("tag", "good")
     supreme("policy", "apply", "stricter.json")
     supreme("settings", "apply", "-", text="patience: 1s")
-    assert supreme("rollback", "--to", "good").splitlines() == [
+    assert supreme("rollback", "--to", "good").splitlines()[-2:] == [
         "policy/default: revision 3, content of revision 1",
         "settings/default: revision 2, removed: it was not there then",
     ]
@@ -104,7 +115,16 @@ def test_a_system_goes_back_to_a_tag(supreme):
 
 def test_a_system_goes_back_to_a_time(supreme):
     supreme("policy", "apply", "policy.yaml")
-    assert "removed" in supreme("rollback", "--to", "2001-01-01")
+    shown = supreme("rollback", "--to", "2001-01-01", "--dry-run")
+    assert shown.startswith("policy/default $.high_cpu: removed: {")
+    assert "Publish 1 changed documents of system default? [y/N]: " in supreme(
+        "rollback", "--to", "2001-01-01", fails=True
+    )
+    assert "revision 1" in supreme("policy", "show")
+    assert "removed: it was not there then" in supreme("rollback", "--to", "2001-01-01", text="y")
+    supreme("policy", "apply", "policy.yaml")
+    assert "removed: it was not there then" in supreme("rollback", "--to", "2001-01-01", "--yes")
+    assert "2999-01-01 is still to come" in supreme("rollback", "--to", "2999-01-01", fails=True)
     assert "neither a tag of the system nor a time" in supreme("rollback", "--to", "yesterday", fails=True)
 
 
