@@ -40,6 +40,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", named(PROGRAMS))
 def test_a_whole_program_runs(program, tmp_path):
     file = tmp_path / "program.py"
@@ -65,6 +66,7 @@ def test_a_command_has_the_options_that_are_shown(line):
         assert re.search("does not exist|No such file", error.format_message())  # noqa: PT017  files are not here
 
 
+@pytest.mark.slow
 def test_the_commands_on_versions_run_in_the_order_in_which_they_are_shown(tmp_path):
     shown = list(blocks(ROOT / "docs" / "how-to" / "store.md", "bash"))
     lines = "\n".join(text for text in shown if not any(word in text for word in NOT_HERE))

@@ -1,4 +1,4 @@
-"""Scaling cannot run away, whoever else starts workers, and whatever a controller has forgotten."""
+"""Scaling cannot run away, though workers are started by hand and controllers forget theirs."""
 
 import asyncio
 import os
