@@ -33,15 +33,15 @@ def _at_scheduler(command: _C) -> _C:
     help="After so long, such as 10m, tasks that may run again (retries) run elsewhere. All others are waited for.",
 )
 def drain(store: str, system: str, scheduler: str | None, names: tuple[str, ...], deadline: str | None) -> None:
-    """Let workers leave: they end what runs there, hand over what only they hold, and are removed."""
+    """Drain workers: they finish their running tasks, hand over what only they hold, and are removed."""
     seconds = None if deadline is None else _seconds(deadline)
     address = scheduler or _address(store, system)
     refused = _ask(address, "supreme_drain", names=names, reason=f"{author()} wants it", deadline=seconds)
     for name in names:
         if name not in refused:
-            click.echo(f"{name} leaves")
+            click.echo(f"{name}: draining")
     if refused:
-        raise click.ClickException("; ".join(f"{name} stays: {why}" for name, why in refused.items()))
+        raise click.ClickException("; ".join(f"{name}: kept, {why}" for name, why in refused.items()))
 
 
 @click.command()
@@ -51,7 +51,7 @@ def undrain(store: str, system: str, scheduler: str | None, names: tuple[str, ..
     address = scheduler or _address(store, system)
     kept = _ask(address, "supreme_undrain", names=names, reason=f"{author()} wants it back")
     for name in kept:
-        click.echo(f"{name} stays")
+        click.echo(f"{name}: kept")
     if others := [name for name in names if name not in kept]:
         raise click.ClickException(f"not on the way out, or too late: {', '.join(others)}")
 

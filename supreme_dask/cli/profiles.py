@@ -51,7 +51,7 @@ def export_profiles(file: TextIO, store: str, system: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @of_system
 def import_profiles(file: Path, store: str, system: str) -> None:
-    """Put profiles that were exported in the place of what is known of their types; all of them, or none."""
+    """Replace learned profiles by exported ones; all of them, or none."""
     found = _read(file)
 
     async def story(opened: Store) -> None:

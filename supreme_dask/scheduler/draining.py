@@ -82,7 +82,7 @@ class Drains:
         for name in map(str, names):
             address = observe.address_of(self._scheduler, name)
             if address is None:
-                refused[name] = "there is no such worker"
+                refused[name] = "no worker has this name"
             elif held := observe.immovable(self._scheduler, address):
                 refused[name] = held
             else:

@@ -155,7 +155,7 @@ async def test_a_worker_with_an_actor_is_refused_with_the_reason(client, schedul
     await client.submit(Counter, actor=True, workers=[a.address])
     refused = drain(scheduler, a)
     assert "actor" in refused["0"]
-    assert plugin(scheduler).drains.drain(["nobody"], reason="a test") == {"nobody": "there is no such worker"}
+    assert plugin(scheduler).drains.drain(["nobody"], reason="a test") == {"nobody": "no worker has this name"}
 
 
 @sized(worker(2, GPU=1), worker(2))

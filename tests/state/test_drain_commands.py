@@ -41,9 +41,9 @@ def test_a_worker_is_drained_and_kept_after_all(cluster, supreme, tmp_path):
         held = client.map(wait_for, [tmp_path / "go"] * 2, resources={"memory": 1 << 20, "cpu": 1}, pure=False)
         while client.run_on_scheduler(busy) < 2:
             time.sleep(0.01)
-        assert supreme("drain", "small-0", "--scheduler", address, "--deadline", "10m") == "small-0 leaves\n"
+        assert supreme("drain", "small-0", "--scheduler", address, "--deadline", "10m") == "small-0: draining\n"
         assert list(client.run_on_scheduler(states)) == ["small-0"]
-        assert supreme("undrain", "small-0", "--scheduler", address) == "small-0 stays\n"
+        assert supreme("undrain", "small-0", "--scheduler", address) == "small-0: kept\n"
         assert client.run_on_scheduler(states) == {}
         (tmp_path / "go").touch()
         assert client.gather(held) == [None, None]
@@ -57,7 +57,7 @@ def wait_for(path):
 def test_what_cannot_be_done_is_said(cluster, supreme):
     address = cluster.scheduler_address
     said = supreme("drain", "nobody", "--scheduler", address, fails=True)
-    assert "nobody stays: there is no such worker" in said
+    assert "nobody: kept, no worker has this name" in said
     assert "not on the way out, or too late: nobody" in supreme(
         "undrain", "nobody", "--scheduler", address, fails=True
     )

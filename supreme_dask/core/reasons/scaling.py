@@ -11,7 +11,7 @@ MINIMUM = "the group's minimum"
 
 
 MAXIMUM = "the group's maximum"
-UNCHANGED = "nobody asks for more, and all may stay"
+UNCHANGED = "no rule asks for a change"
 
 
 DEMAND_RETURNED = "it is needed again"
