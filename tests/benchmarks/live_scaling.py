@@ -168,9 +168,14 @@ async def system(store: str, provisioner: Provisioner, most: int) -> AsyncIterat
                 await asyncio.gather(following, return_exceptions=True)
 
 
+def small(seconds: float) -> None:
+    """Be a task of another type than `time.sleep`."""
+    time.sleep(seconds)
+
+
 async def work_on_the_side(client: Client) -> None:
     while True:
-        futures = client.map(time.sleep, [0.05] * 10, pure=False, resources={"memory": 1 << 20})
+        futures = client.map(small, [0.05] * 10, pure=False, resources={"memory": 1 << 20})
         await wait(futures)
 
 

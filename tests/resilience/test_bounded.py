@@ -25,6 +25,7 @@ from supreme_dask.stores.documents import Documents
 EVENTS = int(os.environ.get("SUPREME_BOUNDED_EVENTS", "8"))
 SEED = int(os.environ.get("SUPREME_BOUNDED_SEED", "0"))
 MAXIMUM = 3
+SECONDS = 0.3
 GROUPS = {"small": {"cpu": 1, "memory": "256 MiB", "minimum": 1, "maximum": MAXIMUM, "startup": 2}}
 POLICY = {"work": {"kind": "demand", "within-seconds": 1}, "rest": {"kind": "idle", "after-seconds": 1}}
 PATIENCE = 180.0  # s, for what needs a lease to end, a backoff to pass and a worker to start
@@ -182,12 +183,12 @@ def end(process):
 
 
 def work(number):
-    time.sleep(0.3)
+    time.sleep(SECONDS)
     return number
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300 + 20 * EVENTS)
+@pytest.mark.timeout(600 + 20 * EVENTS)
 def test_random_faults_never_bring_more_workers_than_the_maximum(start_etcd, tmp_path):
     etcd = start_etcd(3)
     url = etcd.url(str(uuid.uuid4()), timeout="2")
@@ -213,7 +214,8 @@ def test_random_faults_never_bring_more_workers_than_the_maximum(start_etcd, tmp
                     for process in meddler.by_hand:
                         await asyncio.to_thread(end, process)
                     meddler.by_hand.clear()
-                    assert len(await asyncio.wait_for(client.gather(futures), PATIENCE)) == len(futures)
+                    patience = PATIENCE + SECONDS * len(futures)  # what has waited while no worker was there
+                    assert len(await asyncio.wait_for(client.gather(futures), patience)) == len(futures)
                     async with asyncio.timeout(PATIENCE):
                         while sum(len(alive(one)) for one in meddler.directories) != 1:  # noqa: ASYNC110  a poll
                             await asyncio.sleep(0.2)
@@ -224,9 +226,8 @@ def test_random_faults_never_bring_more_workers_than_the_maximum(start_etcd, tmp
                 meddler.end()
                 print(json.dumps({"events": meddler.done, "most": watch.most, "above for": watch.longest}))
             assert watch.most <= MAXIMUM, meddler.done
-            assert watch.longest < 15.0, (
-                meddler.done
-            )  # of lost directories: those that leave are seen by no controller
+            # Those of lost directories end unseen by any controller, when they have left the scheduler.
+            assert watch.longest < 15.0, meddler.done
             return meddler.directories
 
     directories = asyncio.run(story())
