@@ -50,7 +50,7 @@ class Publishers:
                 await self.publish_once(documents, next(self.numbers))
 
     async def publish_once(self, documents, number):
-        content = {"high_cpu": {"threshold": number, "action": "add_node"}}
+        content = {"high_backlog": {"threshold": number, "action": "add_node"}}
         try:
             revision = await documents.publish("policy/default", content, author=f"{number}")
         except (PublishConflictError, StoreUnavailableError):

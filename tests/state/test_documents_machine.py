@@ -24,7 +24,7 @@ NAMES = st.sampled_from(["policy/a", "policy/b", "groups/c"])
 
 def content(name, number):
     if name.startswith("policy"):
-        return {"high_cpu": {"threshold": number, "action": "add_node"}}
+        return {"high_backlog": {"threshold": number, "action": "add_node"}}
     return {"small": {"count": number}}
 
 
