@@ -60,9 +60,10 @@ class Following:
         self._news = asyncio.Event()
         self._quiet = False
         self._term = 0  # of the last time that this one was elected; 0 since another one was
+        self._leader = ""  # name of the controller that leads, once that is known
         facts = {"pid": os.getpid(), "host": platform.node(), "name": controller.name}
-        self._facts = {**facts, "process": asdict(Process.of(os.getpid()))}
         node = Node("controller", f"{controller.name}-{uuid.uuid4().hex[:8]}", "", facts=facts)
+        self._facts = {**facts, "process": asdict(Process.of(os.getpid())), "identity": node.identity}
         self._registration = Registration(url, system, node, ttl=ttl)
 
     async def run(self) -> None:
@@ -110,12 +111,14 @@ class Following:
         watching = asyncio.create_task(self._watch_leader(election))
         try:
             async with await election.campaign(json.dumps(self._facts).encode()) as leadership:
-                self._term = leadership.epoch
+                self._term, self._leader = leadership.epoch, self._controller.name
+                self._news.set()
                 self._controller.lead(leadership.epoch, leadership.holds)
                 await leadership.lost()
                 self._controller.lead(term=0)
         finally:
             watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         raise StoreUnavailableError(store.address, "the leadership of the controller was lost")
 
     async def _watch_leader(self, election: Election) -> None:
@@ -124,15 +127,19 @@ class Following:
                 facts = _facts(leader)
                 if leader is None or facts == self._facts:
                     continue
-                self._term = 0
+                self._term, self._leader = 0, str(facts.get("name"))
                 self._controller.lead(term=0)
+                self._news.set()
                 log.warning("System %s has a controller, %s: wait until it ends", self._system, _who(facts))
 
     def _has_gone(self, leader: Mapping[str, Any]) -> bool:
-        """Tell whether a leader was this very process, or one of this machine that has ended."""
+        """Tell whether a leader was this very one, or was a process of this machine that has ended."""
         if leader.get("host") != self._facts["host"] or "process" not in leader:
             return False
-        return leader == self._facts or not Process(**leader["process"]).alive()
+        try:
+            return leader == self._facts or not Process(**leader["process"]).alive()
+        except TypeError:  # written by a release that knows processes by something else
+            return False
 
     # ------------------------------------------------------------------------- plans and reports
     async def _read_groups(self, store: Store) -> None:
@@ -162,8 +169,13 @@ class Following:
     async def _report(self, store: Store, lease: int) -> None:
         while True:
             self._news.clear()
-            await Plans(store, self._system).report(self._controller.progress, lease=lease)
+            if self._may_report():
+                await Plans(store, self._system).report(self._controller.progress, lease=lease)
             await self._news.wait()
+
+    def _may_report(self) -> bool:
+        """Tell whether the report is its own: one that leads under the same name has that of this name."""
+        return bool(self._term) or self._leader not in ("", self._controller.name)
 
     def _say(self, error: BaseException) -> None:
         meanwhile = "The last plan stays in force" if self._term else "No worker is launched without the store"

@@ -127,6 +127,27 @@ def test_of_two_controllers_the_second_waits_until_the_first_has_ended(address, 
     run(story())
 
 
+def test_one_that_waits_does_not_report_in_the_name_of_the_one_that_leads(address, caplog):
+    async def story():
+        first, second = OnPaper(), OnPaper()
+        async with open_store(address) as store:
+            await publish(store, plan(1, 2))
+            async with following(address, first):
+                await progress_of(store, workers("small-0", "small-1"))
+                waiting = asyncio.create_task(
+                    Following(address, "blue", Controller(second, [SMALL], name="local")).run()
+                )
+                await until(lambda: "System blue has a controller, local on " in caplog.text)
+                await publish(store, plan(2, 3))
+                report = await progress_of(store, workers("small-0", "small-1", "small-2"))
+                assert report.term == 1
+            await until(lambda: len(second.existing) == 3)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    run(story())
+
+
 def test_without_the_store_crashed_workers_are_still_replaced(start_etcd):
     cluster = start_etcd(1)
 
