@@ -20,6 +20,7 @@ from supreme_dask.stores import Store, layout, open_store, schemas
 from supreme_dask.stores.documents import Documents, Published
 from supreme_dask.stores.leader import Election, Leader
 from supreme_dask.stores.leases import KeptLease
+from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.plans import Plans
 from supreme_dask.stores.registry import Node, Registration
 
@@ -58,7 +59,8 @@ class Following:
         self._fixed = fixed
         self._ttl = ttl
         self._news = asyncio.Event()
-        self._quiet = False
+        self._outage = Outage(log)
+        self._unread = Outage(log)
         self._term = 0  # of the last time that this one was elected; 0 since another one was
         self._leader = ""  # name of the controller that leads, once that is known
         facts = {"pid": os.getpid(), "host": platform.node(), "name": controller.name}
@@ -97,7 +99,7 @@ class Following:
                 tasks.create_task(self._report(store, lease.id))
                 tasks.create_task(_until_lost(lease))
         except* (StoreError, OSError) as errors:
-            self._say(errors.exceptions[0])
+            self._outage.failed(self._meanwhile(), errors.exceptions[0])
         if not is_reached:
             self._controller.lead(self._term)
 
@@ -160,10 +162,10 @@ class Following:
             try:
                 async with aclosing(Plans(store, self._system).follow()) as plans:
                     async for plan in plans:
-                        self._quiet = False
+                        self._unread.ended()
                         self._controller.accept(plan)
             except StoreFormatError as error:  # the next plan may be better; reports go on
-                self._say(error)
+                self._unread.failed(self._meanwhile(), error)
             await asyncio.sleep(_RETRY)
 
     async def _report(self, store: Store, lease: int) -> None:
@@ -171,16 +173,15 @@ class Following:
             self._news.clear()
             if self._may_report():
                 await Plans(store, self._system).report(self._controller.progress, lease=lease)
+            self._outage.ended()
             await self._news.wait()
 
     def _may_report(self) -> bool:
         """Tell whether the report is its own: one that leads under the same name has that of this name."""
         return bool(self._term) or self._leader not in ("", self._controller.name)
 
-    def _say(self, error: BaseException) -> None:
-        meanwhile = "The last plan stays in force" if self._term else "No worker is launched without the store"
-        log.log(logging.DEBUG if self._quiet else logging.WARNING, "%s: %s", meanwhile, error)
-        self._quiet = True
+    def _meanwhile(self) -> str:
+        return "The last plan stays in force" if self._term else "No worker is launched without the store"
 
 
 def _facts(leader: Leader | None) -> Mapping[str, Any]:

@@ -22,6 +22,7 @@ from supreme_dask.scheduler.registration import SchedulerRegistration
 from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.stores import Store, open_store
 from supreme_dask.stores.documents import Documents
+from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.plans import Plans
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Exchange(SchedulerPlugin):
         self._progress: Mapping[str, Progress] = {}
         self._plan: Plan | None = None
         self._wanted = asyncio.Event()
-        self._down = False
+        self._outage = Outage(log)
         self._overtaken = False
         self._task: asyncio.Task[None] | None = None
 
@@ -90,15 +91,18 @@ class Exchange(SchedulerPlugin):
                     group.create_task(self._follow_documents(store))
                     group.create_task(self._follow_progress(store))
                     group.create_task(self._write(store))
+            except* OvertakenError as errors:
+                self._overtaken = True
+                log.warning("Scaling goes on without the store: %s", errors.exceptions[0])
             except* (StoreError, OSError) as errors:
-                self._overtaken = errors.subgroup(OvertakenError) is not None
-                self._say_down(errors.exceptions[0])
+                self._outage.failed("Scaling goes on without the store", errors.exceptions[0])
             await asyncio.sleep(_RETRY)
 
     async def _follow_documents(self, store: Store) -> None:
         async with aclosing(Documents(store, self._system).follow()) as published:
             async for one in published:
-                self._say_back()
+                if not self._wanted.is_set():
+                    self._outage.ended("Scaling has the store again")
                 self._documents[one.document] = one.revision.content
                 if self._engine is not None:
                     self._engine.take_document(one.document, one.revision.content)
@@ -115,13 +119,12 @@ class Exchange(SchedulerPlugin):
         epoch = await self._epoch()
         while True:
             await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                if self._plan is not None:
-                    await plans.publish(replace(self._plan, epoch=epoch, scheduler=self._scheduler.address))
-            except (StoreError, OSError):
-                self._wanted.set()  # written when the store is back
-                raise
+            plan = self._plan
+            if plan is not None:
+                await plans.publish(replace(plan, epoch=epoch, scheduler=self._scheduler.address))
+            self._outage.ended("Scaling has the store again")
+            if self._plan is plan:  # else a newer one was decided meanwhile
+                self._wanted.clear()
 
     async def _epoch(self) -> int:
         """Wait until the store has counted this scheduler."""
@@ -130,15 +133,6 @@ class Exchange(SchedulerPlugin):
             if isinstance(registration, SchedulerRegistration) and registration.epoch:
                 return registration.epoch
             await asyncio.sleep(_COUNTED)
-
-    def _say_down(self, error: BaseException) -> None:
-        log.log(logging.DEBUG if self._down else logging.WARNING, "Scaling goes on without the store: %s", error)
-        self._down = True
-
-    def _say_back(self) -> None:
-        if self._down:
-            log.info("Scaling has the store again")
-        self._down = False
 
 
 def attach(scheduler: Scheduler, engine: ScalabilityEngine) -> None:

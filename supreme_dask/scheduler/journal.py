@@ -14,6 +14,7 @@ from supreme_dask.errors import OvertakenError, StoreError
 from supreme_dask.scheduler.registration import SchedulerRegistration
 from supreme_dask.stores import Store, open_store
 from supreme_dask.stores.drains import Departure, Departures
+from supreme_dask.stores.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class DrainJournal(SchedulerPlugin):
         self._system = system
         self._waiting: dict[str, _Step] = {}
         self._wanted = asyncio.Event()
-        self._down = False
+        self._outage = Outage(log)
         self._task: asyncio.Task[None] | None = None
         self.left: list[Departure] | None = None
 
@@ -82,8 +83,7 @@ class DrainJournal(SchedulerPlugin):
                 log.warning("Workers leave no more by this scheduler: %s", error)
                 return
             except (StoreError, OSError) as error:
-                log.log(logging.DEBUG if self._down else logging.WARNING, "Drains wait for the store: %s", error)
-                self._down = True
+                self._outage.failed("Drains wait for the store", error)
             await asyncio.sleep(_RETRY)
 
     async def _write_on(self, store: Store) -> None:
@@ -100,9 +100,7 @@ class DrainJournal(SchedulerPlugin):
             await self._wanted.wait()
 
     def _stored(self, batch: dict[str, _Step]) -> None:
-        if self._down:
-            log.info("Drains go on: the store is back")
-        self._down = False
+        self._outage.ended("Drains go on: the store is back")
         for name, step in batch.items():
             if self._waiting.get(name) is step:
                 del self._waiting[name]

@@ -17,6 +17,7 @@ from supreme_dask.errors import StoreError
 from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.plugin import SupremePlugin
 from supreme_dask.stores import Store, open_store
+from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.profiles import Learned, Profiles
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class WarmStart(SchedulerPlugin):
         self._earlier: dict[str, str] = {}
         self._moved: dict[str, str] = {}
         self._saved: dict[str, int] = {}
-        self._down = False
+        self._outage = Outage(log)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
@@ -106,13 +107,12 @@ class WarmStart(SchedulerPlugin):
                     if not read:
                         await self._read(store)
                         read = True
-                    self._down = False
                     while True:
-                        await asyncio.sleep(self._every)
                         await self._save(store)
+                        self._outage.ended("Profiles are kept again")
+                        await asyncio.sleep(self._every)
             except (StoreError, OSError) as error:
-                log.log(logging.DEBUG if self._down else logging.WARNING, "Profiles wait for the store: %s", error)
-                self._down = True
+                self._outage.failed("Profiles wait for the store", error)
             await asyncio.sleep(self._every)
 
     async def _read(self, store: Store) -> None:

@@ -21,6 +21,7 @@ from supreme_dask.stores import open_store
 from supreme_dask.stores.base import Store
 from supreme_dask.stores.layout import pack, prefix, unpack
 from supreme_dask.stores.operations import Delete, ModRevisionIs, Operation, Put
+from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.values import Committed
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class History:
         self._bounds = bounds or Bounds()
         self._waiting: deque[Entry] = deque()
         self._dropped = 0
-        self._down = False
+        self._outage = Outage(log)
         self._wanted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -130,9 +131,7 @@ class History:
                 async with open_store(self._url, self._system) as store:
                     await self._write_on(store)
             except (StoreError, OSError) as error:
-                level = logging.DEBUG if self._down else logging.WARNING
-                log.log(level, "History waits for the store: %s", error)
-                self._down = True
+                self._outage.failed("History waits for the store", error)
                 self._wanted.set()
             await asyncio.sleep(max(self._every, _RETRY))
 
@@ -143,7 +142,7 @@ class History:
             self._wanted.clear()
             while self._waiting:
                 tail = await self._append(store, tail, self._next_batch(tail))
-                self._say_written()
+                self._outage.ended("History is written again")
             await asyncio.sleep(self._every)
 
     def _next_batch(self, tail: _Tail) -> _Batch:
@@ -190,11 +189,6 @@ class History:
                 self._dropped -= 1
         if not self._waiting:
             self._idle.set()
-
-    def _say_written(self) -> None:
-        if self._down:
-            log.info("History is written again")
-        self._down = False
 
 
 @dataclass(frozen=True, slots=True)

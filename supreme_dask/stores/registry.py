@@ -20,6 +20,7 @@ from supreme_dask.stores.base import Store
 from supreme_dask.stores.follow import follow
 from supreme_dask.stores.layout import SYSTEMS, check_name, epoch_key, pack, prefix, unpack
 from supreme_dask.stores.operations import ModRevisionIs, Put
+from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.values import Committed, KeyValue, Revision
 
 log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class Registration:
         if size > MOST_BYTES:
             raise LimitError(f"entry of {size} bytes", f"up to {MOST_BYTES}", "Leave out some facts.")
         self._key = f"{prefix(system, 'nodes')}{node.kind}/{check_name(node.identity)}"
-        self._down = False
+        self._outage = Outage(log)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -177,7 +178,7 @@ class Registration:
                 async with open_store(self._url, self._system) as store:
                     await self._stay(store)
             except (StoreError, OSError, TimeoutError) as error:
-                self._say_down(error)
+                self._outage.failed("Not registered for now, work goes on", error)
             await asyncio.sleep(self._ttl / 5)
 
     async def _stay(self, store: Store) -> None:
@@ -189,7 +190,8 @@ class Registration:
                 if self._counted and not self.node.epoch:
                     self.node = replace(self.node, epoch=await next_epoch(store, self._system))
                 await store.put(self._key, pack(asdict(self.node)), lease=lease.id)
-            self._say_there()
+            again = " again" if self._outage.ended() else ""
+            log.info("%s registered as %s%s", self.node.identity, self._key, again)
             while True:
                 await asyncio.sleep(lease.ttl / 5)
                 async with asyncio.timeout(self._ttl):
@@ -199,15 +201,6 @@ class Registration:
                 async with asyncio.timeout(1):
                     await store.revoke(lease.id)
             raise
-
-    def _say_there(self) -> None:
-        log.info("%s registered as %s%s", self.node.identity, self._key, " again" if self._down else "")
-        self._down = False
-
-    def _say_down(self, error: Exception) -> None:
-        level = logging.DEBUG if self._down else logging.WARNING
-        log.log(level, "Not registered for now, work goes on: %s", str(error) or "no answer in time")
-        self._down = True
 
 
 def _latest_scheduler(nodes: tuple[Node, ...]) -> Node | None:

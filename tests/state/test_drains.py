@@ -183,7 +183,7 @@ def test_a_worker_that_is_kept_is_forgotten(address, gate):
 
 
 @pytest.mark.parametrize("at", ["asked", "finishing", "moving"])
-def test_while_the_store_is_down_a_drain_waits_and_work_goes_on(start_etcd, at, gate):
+def test_while_the_store_is_down_a_drain_waits_and_work_goes_on(start_etcd, at, gate, caplog):
     etcd = start_etcd()
     url = etcd.url(str(uuid.uuid4()), timeout="1")
     member = etcd.members[0]
@@ -205,7 +205,7 @@ def test_while_the_store_is_down_a_drain_waits_and_work_goes_on(start_etcd, at, 
                 assert await asyncio.wait_for(one.client.gather(list(futures)), 30) == [bytes(1000), b"x" * 1000, 1]
                 for number in range(100):
                     assert await asyncio.wait_for(one.client.submit(abs, -number, pure=False), 30) == number
-                await until(lambda: one.scheduler.plugins["supreme-drains"]._down)
+                await until(lambda: "Drains wait for the store" in caplog.text)
                 assert one.state == at
                 assert one.removable == []
             finally:
