@@ -28,4 +28,3 @@ for command in (controller, drain, history, nodes, profiles, rollback, simulate,
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))
-main.add_command(group("settings", "Settings of a system."))

@@ -1,4 +1,4 @@
-"""Versioned documents of a system: policies, worker groups, settings.
+"""Versioned documents of a system: policies and worker groups.
 
 A document is named by its kind and a name of its own, such as ``policy/default``. Its revisions are keys that
 never change, and a head that says which is the newest; publishing moves the head by compare-and-swap. So of

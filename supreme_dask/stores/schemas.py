@@ -111,7 +111,6 @@ _GROUP = {
     },
     "additionalProperties": False,
 }
-_PLAIN = {"type": ["string", "number", "boolean", "null", "object", "array"]}
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "policy": {
@@ -128,15 +127,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "description": "name of a group: letters, digits, '.', '_' and '-'",
         },
         "additionalProperties": _GROUP,
-    },
-    "settings": {
-        "title": "Settings by name, as in the section `supreme` of Dask's config",
-        "type": "object",
-        "propertyNames": {
-            "pattern": "^[a-z][a-z0-9.-]*$",
-            "description": "name of a setting: small letters, digits, '.' and '-'",
-        },
-        "additionalProperties": _PLAIN,
     },
 }
 """By kind of document."""

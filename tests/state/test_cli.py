@@ -103,10 +103,10 @@ def test_a_system_goes_back_to_a_tag(supreme):
     supreme("groups", "apply", "-", text="small: {cpu: 2, memory: 1 GiB, count: 3}")
     assert "groups/default 1, policy/default 1" in supreme("tag", "good")
     supreme("policy", "apply", "stricter.json")
-    supreme("settings", "apply", "-", text="patience: 1s")
+    supreme("policy", "apply", "stricter.json", "--name", "nightly")
     assert supreme("rollback", "--to", "good").splitlines()[-2:] == [
         "policy/default: revision 3, content of revision 1",
-        "settings/default: revision 2, removed: it was not there then",
+        "policy/nightly: revision 2, removed: it was not there then",
     ]
     assert "nothing was published" in supreme("rollback", "--to", "good")
     assert "tag 'good': there is one of that name; take another name" in supreme("tag", "good", fails=True)
