@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     "--groups",
     "file",
     type=click.File("rb"),
+    metavar="FILE",
     help="Worker groups, as YAML. Without it, those that the system has published, now and later.",
 )
 @click.option(
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where it keeps what it knows of its workers, and their logs. By default one of this user and system.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the workers listen.")
-@click.option("--name", default="local", show_default=True, help="Under which it reports.")
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Where the workers listen.")
+@click.option("--name", metavar="NAME", default="local", show_default=True, help="Under which it reports.")
 def controller(store: str, system: str, file: BinaryIO | None, directory: Path | None, host: str, name: str) -> None:
-    """Make and remove workers on this machine, as the scheduler of a system plans, until Ctrl-C.
+    """Run the workers that a scheduler plans on this machine.
 
-    The workers run on when it ends, and the next one goes on with them.
+    It goes on until Ctrl-C. The workers run on when it ends, and the next one goes on with them.
     """
     from supreme_dask.controller.controller import Controller  # distributed takes a second to import; --help need not
     from supreme_dask.controller.following import Following

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TypeVar
 
 import click
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from supreme_dask.cli.commands import read_document
+from supreme_dask.cli.output import AS_JSON, say, table, window
 from supreme_dask.cli.system import System, author, of_system
 from supreme_dask.core.policies import unknown_groups
 from supreme_dask.core.revisions import Content, Difference, DocumentRevision, differences
@@ -22,8 +22,10 @@ from supreme_dask.stores.documents import Documents
 
 _T = TypeVar("_T")
 
-_NAME = click.option("--name", default="default", show_default=True, help="Of several, which one.")
-_WHY = click.option("-m", "--message", "why", default="", help="Why; kept with the revision.")
+_NAME = click.option(
+    "--name", metavar="NAME", default="default", show_default=True, help="Of several documents, which one."
+)
+_WHY = click.option("-m", "--message", "why", metavar="TEXT", default="", help="Why; kept with the revision.")
 _NUMBER = click.IntRange(min=1)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Only show what would change.")
 
@@ -54,8 +56,9 @@ def _show(kind: str) -> click.Command:
     @click.command("show")
     @of_system
     @_NAME
-    @click.option("--revision", type=_NUMBER, help="An earlier one.")
-    def show(store: str, system: str, name: str, revision: int | None) -> None:
+    @click.option("--revision", type=_NUMBER, metavar="N", help="An earlier one.")
+    @AS_JSON
+    def show(store: str, system: str, name: str, revision: int | None, *, as_json: bool) -> None:
         """Print the document, as YAML that `apply` takes."""
 
         async def story(documents: Documents) -> DocumentRevision:
@@ -63,8 +66,10 @@ def _show(kind: str) -> click.Command:
             return await (documents.read(document, revision) if revision else documents.newest(document))
 
         found = on_documents(store, system, story)
-        click.echo(f"# {kind}/{name} of system {system}, {_described(found)}")
-        click.echo("# it was removed\n" if found.content is None else _as_yaml(found.content), nl=False)
+        document = f"{kind}/{name}"
+        content = "# it was removed" if found.content is None else _as_yaml(found.content)
+        lines = (f"# {document} of system {system}, {_described(found)}", *content.splitlines())
+        say([_value(document, found)], lines, as_json=as_json)
 
     return show
 
@@ -75,43 +80,62 @@ def _apply(kind: str) -> click.Command:
     @_NAME
     @_WHY
     @DRY_RUN
-    @click.option("--expected", type=click.IntRange(min=0), help="Publish only if this is still the newest revision.")
+    @click.option(
+        "--expected", type=click.IntRange(min=0), metavar="N", help="Publish only if this is still the newest."
+    )
+    @AS_JSON
     @click.argument("file", type=click.File("rb"))
-    def apply(store: str, system: str, name: str, file: BinaryIO, *, dry_run: bool, **options: Any) -> None:
-        """Publish FILE, YAML or JSON (- for standard input), as the newest revision."""
+    def apply(
+        store: str, system: str, name: str, file: BinaryIO, *, dry_run: bool, as_json: bool, **options: Any
+    ) -> None:
+        """Publish FILE as the newest revision.
+
+        It is YAML or JSON; - is the standard input.
+        """
         content, document = read_document(file), f"{kind}/{name}"
         if dry_run:
             schemas.check(document, kind, content)
-            return _show_difference(System(store, system), document, lambda _: _ready(content))
+            return _show_difference(System(store, system), document, lambda _: _ready(content), as_json=as_json)
 
         async def story(documents: Documents) -> DocumentRevision:
             published = await documents.publish(document, content, author=author(), **options)
             await _warn(documents, kind, name)
             return published
 
-        return click.echo(f"{document} of system {system}: {_described(on_documents(store, system, story))}")
+        return _say_published(document, system, on_documents(store, system, story), as_json=as_json)
 
     return apply
 
 
-def _show_difference(system: System, document: str, after: Callable[[Documents], Awaitable[Content]]) -> None:
+def _say_published(document: str, system: str, revision: DocumentRevision, *, as_json: bool) -> None:
+    say([_value(document, revision)], [f"{document} of system {system}: {_described(revision)}"], as_json=as_json)
+
+
+def _value(document: str, one: DocumentRevision | Difference) -> dict[str, Any]:
+    return {"document": document, **asdict(one)}
+
+
+def _show_difference(
+    system: System, document: str, after: Callable[[Documents], Awaitable[Content]], *, as_json: bool
+) -> None:
     """Show in what a document would differ from its newest revision."""
 
     async def story(opened: Store) -> tuple[Difference, ...]:
         documents = Documents(opened, system.name)
         return differences(await _content(documents, document) or {}, await after(documents) or {})
 
-    show_changes(document, system.run(story))
+    show_changes(document, system.run(story), as_json=as_json)
 
 
 async def _ready(content: Content) -> Content:
     return content
 
 
-def show_changes(document: str, changes: Iterable[Difference]) -> None:
+def show_changes(document: str, changes: Iterable[Difference], *, as_json: bool) -> None:
     """Print what would change in a document."""
-    for change in changes:
-        click.echo(f"{document} {change}")
+    changes = tuple(changes)
+    lines = (f"{document} {change}" for change in changes)
+    say((_value(document, change) for change in changes), lines, as_json=as_json)
 
 
 async def _warn(documents: Documents, kind: str, name: str) -> None:
@@ -133,17 +157,17 @@ def _history(kind: str) -> click.Command:
     @click.command("history")
     @of_system
     @_NAME
-    def history(store: str, system: str, name: str) -> None:
+    @AS_JSON
+    def history(store: str, system: str, name: str, *, as_json: bool) -> None:
         """List the revisions that are kept."""
 
         async def story(documents: Documents) -> tuple[DocumentRevision, ...]:
             await documents.newest(f"{kind}/{name}")
             return await documents.history(f"{kind}/{name}")
 
-        table = Table("revision", "when", "who", "why", "content", title=f"{kind}/{name} of system {system}")
-        for one in on_documents(store, system, story):
-            table.add_row(str(one.number), moment(one.time), one.author, one.why, _origin(one))
-        Console().print(table)
+        document, found = f"{kind}/{name}", on_documents(store, system, story)
+        lines = [f"{document} of system {system}", *table([_row(one) for one in found], window(), sentence="why")]
+        say((_value(document, one) for one in found), lines, as_json=as_json)
 
     return history
 
@@ -154,16 +178,21 @@ def _diff(kind: str) -> click.Command:
     @_NAME
     @click.argument("before", type=_NUMBER)
     @click.argument("after", type=_NUMBER, required=False)
-    def diff(store: str, system: str, name: str, before: int, after: int | None) -> None:
-        """Print in what revision AFTER, or the newest, differs from revision BEFORE."""
+    @AS_JSON
+    def diff(store: str, system: str, name: str, before: int, after: int | None, *, as_json: bool) -> None:
+        """Print in what two revisions differ.
+
+        Without AFTER, it is the newest.
+        """
 
         async def story(documents: Documents) -> tuple[Difference, ...]:
             document = f"{kind}/{name}"
             number = after or (await documents.newest(document)).number
             return await documents.difference(document, before, number)
 
-        for difference in on_documents(store, system, story):
-            click.echo(str(difference))
+        found = on_documents(store, system, story)
+        values = (_value(f"{kind}/{name}", one) for one in found)
+        say(values, [str(one) for one in found], as_json=as_json)
 
     return diff
 
@@ -174,8 +203,11 @@ def _rollback(kind: str) -> click.Command:
     @_NAME
     @_WHY
     @DRY_RUN
+    @AS_JSON
     @click.argument("revision", type=_NUMBER)
-    def rollback(store: str, system: str, name: str, why: str, *, dry_run: bool, revision: int) -> None:
+    def rollback(
+        store: str, system: str, name: str, revision: int, *, dry_run: bool, as_json: bool, **options: Any
+    ) -> None:
         """Publish the content of an earlier REVISION again."""
         document = f"{kind}/{name}"
 
@@ -183,13 +215,13 @@ def _rollback(kind: str) -> click.Command:
             return (await documents.read(document, revision)).content
 
         async def story(documents: Documents) -> DocumentRevision:
-            published = await documents.roll_back(document, revision, author=author(), why=why)
+            published = await documents.roll_back(document, revision, author=author(), **options)
             await _warn(documents, kind, name)
             return published
 
         if dry_run:
-            return _show_difference(System(store, system), document, earlier)
-        return click.echo(f"{document} of system {system}: {_described(on_documents(store, system, story))}")
+            return _show_difference(System(store, system), document, earlier, as_json=as_json)
+        return _say_published(document, system, on_documents(store, system, story), as_json=as_json)
 
     return rollback
 
@@ -202,6 +234,16 @@ def _described(revision: DocumentRevision) -> str:
     why = f": {revision.why}" if revision.why else ""
     origin = f" (content of revision {revision.rollback_of})" if revision.rollback_of else ""
     return f"revision {revision.number}{origin} by {revision.author}, {moment(revision.time)}{why}"
+
+
+def _row(revision: DocumentRevision) -> dict[str, str]:
+    return {
+        "revision": str(revision.number),
+        "when": moment(revision.time),
+        "who": revision.author,
+        "content": _origin(revision),
+        "why": revision.why,
+    }
 
 
 def _origin(revision: DocumentRevision) -> str:

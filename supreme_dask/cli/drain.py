@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 from dask.utils import parse_timedelta
 
+from supreme_dask.cli.output import AS_JSON, say
 from supreme_dask.cli.system import System, author, of_system
 from supreme_dask.stores.registry import find_scheduler
 
@@ -22,7 +23,7 @@ def _at_scheduler(command: _C) -> _C:
         metavar="ADDRESS",
         help="Address of the scheduler, such as tcp://host:8786. Without it, that of the system in the store.",
     )
-    return click.argument("names", nargs=-1, required=True, metavar="NAME…")(scheduler(of_system(command)))
+    return click.argument("names", nargs=-1, required=True, metavar="NAME…")(scheduler(of_system(AS_JSON(command))))
 
 
 @click.command()
@@ -32,28 +33,38 @@ def _at_scheduler(command: _C) -> _C:
     metavar="TIME",
     help="After so long, such as 10m, tasks that may run again (retries) run elsewhere. All others are waited for.",
 )
-def drain(store: str, system: str, scheduler: str | None, names: tuple[str, ...], deadline: str | None) -> None:
-    """Drain workers: they finish their running tasks, hand over what only they hold, and are removed."""
+def drain(
+    scheduler: str | None, names: tuple[str, ...], deadline: str | None, *, as_json: bool, **system: str
+) -> None:
+    """Remove workers without a loss.
+
+    They finish their running tasks, hand over what only they hold, and are removed.
+    """
     seconds = None if deadline is None else _seconds(deadline)
-    address = scheduler or _address(store, system)
+    address = scheduler or _address(**system)
     refused = _ask(address, "supreme_drain", names=names, reason=f"{author()} wants it", deadline=seconds)
-    for name in names:
-        if name not in refused:
-            click.echo(f"{name}: draining")
+    _say({name: "draining" for name in names if name not in refused}, as_json=as_json)
     if refused:
         raise click.ClickException("; ".join(f"{name}: kept, {why}" for name, why in refused.items()))
 
 
 @click.command()
 @_at_scheduler
-def undrain(store: str, system: str, scheduler: str | None, names: tuple[str, ...]) -> None:
-    """Keep workers that are on their way out, unless they were removed already."""
-    address = scheduler or _address(store, system)
+def undrain(scheduler: str | None, names: tuple[str, ...], *, as_json: bool, **system: str) -> None:
+    """Keep workers that are on their way out.
+
+    It is too late for those that were removed already.
+    """
+    address = scheduler or _address(**system)
     kept = _ask(address, "supreme_undrain", names=names, reason=f"{author()} wants it back")
-    for name in kept:
-        click.echo(f"{name}: kept")
+    _say(dict.fromkeys(kept, "kept"), as_json=as_json)
     if others := [name for name in names if name not in kept]:
         raise click.ClickException(f"not on the way out, or too late: {', '.join(others)}")
+
+
+def _say(states: Mapping[str, str], *, as_json: bool) -> None:
+    values = ({"name": name, "state": state} for name, state in states.items())
+    say(values, (f"{name}: {state}" for name, state in states.items()), as_json=as_json)
 
 
 def _seconds(text: str) -> float:

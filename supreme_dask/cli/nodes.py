@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 
 import click
-from rich.console import Console
 
+from supreme_dask.cli.output import AS_JSON, say, table, window
 from supreme_dask.cli.system import System, of_system
 from supreme_dask.core.resources import MEMORY, format_amount
 from supreme_dask.stores import Store
 from supreme_dask.stores.registry import Node, Registry
 
 _FIRST = ("kind", "name", "address", "threads", "memory", "labels", "epoch")
-_ALWAYS = 3  # of these columns, that are shown in the narrowest window
+_ALWAYS = 3  # of these columns
+_NONE = "Nothing is registered in system {}. Processes register if they run with a store (supreme.store)."
 
 
 @click.command()
 @of_system
 @click.option("--watch", is_flag=True, help="Go on, and list again after each change.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@AS_JSON
 def nodes(store: str, system: str, *, watch: bool, as_json: bool) -> None:
     """List the registered processes of a system."""
 
     def show(found: Sequence[Node]) -> None:
-        if as_json:
-            told = [json.dumps(asdict(node)) for node in found]
-        elif found:
-            console = Console()
-            told = [f"system {system}", *lines(found, console.width if console.is_terminal else None)]
-        else:
-            told = [f"Nothing is registered in system {system}."]
-        click.echo("".join(f"{line}\n" for line in told), nl=False)
+        told = [f"system {system}", *table(rows(found), window(), always=_ALWAYS)]
+        say((asdict(node) for node in found), told if found else [_NONE.format(system)], as_json=as_json)
 
     async def story(opened: Store) -> None:
         registry = Registry(opened, system)
@@ -48,21 +42,14 @@ def nodes(store: str, system: str, *, watch: bool, as_json: bool) -> None:
     System(store, system).run(story)
 
 
-def lines(found: Sequence[Node], width: int | None) -> list[str]:
-    """Return a line for each, below their headings. Of what does not fit in `width`, the last is left out first."""
-    rows = [_row(node) for node in found]
-    names = dict.fromkeys((*_FIRST, *sorted({name for row in rows for name in row})))
-    columns = [name for name in names if any(row.get(name) for row in rows)]
-    sizes = {name: max(len(name), *(len(row.get(name, "")) for row in rows)) for name in columns}
-    left: list[str] = []
-    while width is not None and len(columns) > _ALWAYS and sum(sizes[name] + 2 for name in columns) - 2 > width:
-        left.insert(0, columns.pop())
-    table = [{name: name for name in columns}, *rows]
-    told = ["  ".join(row.get(name, "").ljust(sizes[name]) for name in columns).rstrip() for row in table]
-    return [*told, f"No room for {', '.join(left)}: --json has all."] if left else told
+def rows(found: Sequence[Node]) -> list[dict[str, str]]:
+    """Return the cells of each, all with the same columns in the same order."""
+    cells = [_cells(node) for node in found]
+    names = dict.fromkeys((*_FIRST, *sorted({name for row in cells for name in row})))
+    return [{name: row.get(name, "") for name in names} for row in cells]
 
 
-def _row(node: Node) -> dict[str, str]:
+def _cells(node: Node) -> dict[str, str]:
     row = {"kind": node.kind, "address": node.address, "labels": _pairs(node.labels)}
     row |= {name: str(value) for name, value in node.facts.items()}
     if node.epoch:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 from dask.utils import format_bytes, format_time
-from rich.console import Console
-from rich.table import Column, Table
 
+from supreme_dask.cli.output import AS_JSON, say, table, window
 from supreme_dask.cli.system import System, of_system
 from supreme_dask.errors import DocumentError
 from supreme_dask.stores import Store
 from supreme_dask.stores.profiles import Learned, Profiles
+
+_NONE = "Nothing is kept of system {}. Schedulers keep profiles if they run with a store (supreme.store)."
 
 
 @click.group()
@@ -25,17 +26,13 @@ def profiles() -> None:
 
 @profiles.command()
 @of_system
-def show(store: str, system: str) -> None:
+@AS_JSON
+def show(store: str, system: str, *, as_json: bool) -> None:
     """List what is kept of each task type."""
     found = _all(store, system)
-    if not found:
-        click.echo(f"Nothing is kept of system {system}.")
-        return
-    columns = "code", "runs", "predictor", "typical", "high", "unused", "killed", "duration", "cores", "fetched/s"
-    table = Table(Column("type", overflow="fold", min_width=12), *columns)
-    for learned in found:
-        table.add_row(learned.type, learned.code or "-", *_row(learned))
-    Console().print(table)
+    values = ({"type": learned.type, "code": learned.code, **_summary(learned)} for learned in found)
+    lines = table([_row(learned) for learned in found], window()) if found else [_NONE.format(system)]
+    say(values, lines, as_json=as_json)
 
 
 @profiles.command("export")
@@ -69,19 +66,26 @@ def _all(store: str, system: str) -> list[Learned]:
     return System(store, system).run(story)
 
 
-def _row(learned: Learned) -> tuple[str, ...]:
+def _summary(learned: Learned) -> dict[str, Any]:
+    """Return figures in bytes, seconds, cores and bytes per second; None for what is unknown."""
+    return asdict(learned.profile().summary())
+
+
+def _row(learned: Learned) -> dict[str, str]:
     said = learned.profile().summary()
-    return (
-        str(said.count),
-        said.predictor,
-        "-" if said.typical is None else format_bytes(said.typical),
-        "-" if said.high is None else format_bytes(said.high),
-        "-" if said.waste is None else f"{said.waste:.0%}",
-        str(said.kills),
-        "-" if said.duration is None else format_time(said.duration),
-        f"{said.cores:.1f}",
-        format_bytes(int(said.network)),
-    )
+    return {
+        "type": learned.type,
+        "runs": str(said.count),
+        "typical": "-" if said.typical is None else format_bytes(said.typical),
+        "high": "-" if said.high is None else format_bytes(said.high),
+        "duration": "-" if said.duration is None else format_time(said.duration),
+        "cores": f"{said.cores:.1f}",
+        "unused": "-" if said.waste is None else f"{said.waste:.0%}",
+        "killed": str(said.kills),
+        "fetched/s": format_bytes(int(said.network)),
+        "predictor": said.predictor,
+        "code": learned.code or "-",
+    }
 
 
 def _read(file: Path) -> list[Learned]:

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from supreme_dask.cli.documents import DRY_RUN, moment, on_documents, show_changes
+from supreme_dask.cli.output import AS_JSON, say, table, window
 from supreme_dask.cli.system import author, of_system
 from supreme_dask.core.revisions import Difference, DocumentRevision, Tag
 from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores.documents import Documents
 
+_NONE = "System {} has no tags."
+
 
 @click.command()
 @of_system
 @click.option("--delete", is_flag=True, help="Forget the tag instead.")
+@AS_JSON
 @click.argument("name", required=False)
-def tag(store: str, system: str, name: str | None, *, delete: bool) -> None:
-    """Give a NAME to how all documents of a system are now; without one, list the tags."""
+def tag(store: str, system: str, name: str | None, *, delete: bool, as_json: bool) -> None:
+    """List the tags of a system, or add one.
+
+    A tag is a NAME for how all documents of the system are now.
+    """
 
     async def story(documents: Documents) -> dict[str, Tag]:
         if name and delete:
@@ -33,21 +40,26 @@ def tag(store: str, system: str, name: str | None, *, delete: bool) -> None:
             await documents.tag(name, author=author())
         return await documents.tags()
 
-    table = Table("tag", "when", "who", "revisions", title=f"system {system}", title_justify="left")
-    for one in sorted(on_documents(store, system, story).values(), key=lambda one: one.time):
-        revisions = ", ".join(f"{document} {number}" for document, number in sorted(one.revisions.items()))
-        table.add_row(one.name, moment(one.time), one.author, revisions)
-    Console().print(table if table.row_count else f"System {system} has no tags.")
+    tags = sorted(on_documents(store, system, story).values(), key=lambda one: one.time)
+    rows = [_row(one) for one in tags]
+    lines = [f"system {system}", *table(rows, window(), sentence="revisions")] if tags else [_NONE.format(system)]
+    say((asdict(one) for one in tags), lines, as_json=as_json)
+
+
+def _row(one: Tag) -> dict[str, str]:
+    revisions = ", ".join(f"{document} {number}" for document, number in sorted(one.revisions.items()))
+    return {"tag": one.name, "when": moment(one.time), "who": one.author, "revisions": revisions}
 
 
 @click.command()
 @of_system
 @click.option("--to", "to", required=True, metavar="TIME|TAG", help="A tag, or a time: 2026-11-23T16:00, local.")
-@click.option("-m", "--message", "why", default="", help="Why; kept with the revisions.")
+@click.option("-m", "--message", "why", metavar="TEXT", default="", help="Why; kept with the revisions.")
 @DRY_RUN
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rollback(store: str, system: str, to: str, why: str, *, dry_run: bool, yes: bool) -> None:
-    """Return all documents of a system to how they were at a time or a tag.
+@AS_JSON
+def rollback(store: str, system: str, to: str, *, dry_run: bool, as_json: bool, **options: Any) -> None:
+    """Return all documents of a system to a time or a tag.
 
     It shows what that changes; for a time it asks first.
     """
@@ -57,22 +69,25 @@ def rollback(store: str, system: str, to: str, why: str, *, dry_run: bool, yes: 
         return target, await documents.changes(target)
 
     async def story(documents: Documents) -> dict[str, DocumentRevision]:
-        return await documents.roll_back_all(target, author=author(), why=why or f"system back to {to}")
+        return await documents.roll_back_all(target, author=author(), why=options["why"] or f"system back to {to}")
 
     target, changes = on_documents(store, system, look)
-    for document, found in sorted(changes.items()):
-        show_changes(document, found)
+    if dry_run or not as_json:
+        for document, found in sorted(changes.items()):
+            show_changes(document, found, as_json=as_json)
     if dry_run:
         return
-    if changes and not yes and not isinstance(target, str):
-        click.confirm(f"Publish {len(changes)} changed documents of system {system}?", abort=True)
-    done = on_documents(store, system, story)
-    for document, revision in sorted(done.items()):
-        removed = "removed: it was not there then" if revision.content is None else ""
-        again = f"content of revision {revision.rollback_of}"
-        click.echo(f"{document}: revision {revision.number}, {removed or again}")
-    if not done:
-        click.echo(f"System {system} is as it was then; nothing was published.")
+    if changes and not options["yes"] and not isinstance(target, str):
+        click.confirm(f"Publish {len(changes)} changed documents of system {system}?", abort=True, err=as_json)
+    done = sorted(on_documents(store, system, story).items())
+    lines = [_published(document, revision) for document, revision in done]
+    values = ({"document": document, **asdict(revision)} for document, revision in done)
+    say(values, lines or [f"System {system} is as it was then; nothing was published."], as_json=as_json)
+
+
+def _published(document: str, revision: DocumentRevision) -> str:
+    removed = "removed: it was not there then" if revision.content is None else ""
+    return f"{document}: revision {revision.number}, {removed or f'content of revision {revision.rollback_of}'}"
 
 
 def _time(text: str) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TypeVar
 
 import click
 import dask.config
 
+from supreme_dask.cli.output import AS_JSON, say
 from supreme_dask.stores.sharded import Shards
 from supreme_dask.stores.sharded.moving import astray, move
 
@@ -16,7 +18,7 @@ _C = TypeVar("_C", bound=Callable[..., object])
 
 
 def of_shards(command: _C) -> _C:
-    """Give a command the option ``--store``, and ``--running``."""
+    """Give a command the options ``--store``, ``--running`` and ``--json``."""
     store = click.option(
         "--store",
         metavar="URL",
@@ -26,19 +28,20 @@ def of_shards(command: _C) -> _C:
     running = click.option(
         "--running", is_flag=True, help="Also while processes of it run: they lose their leases and register again."
     )
-    return store(running(command))
+    return store(running(AS_JSON(command)))
 
 
 @click.command("move")
 @click.argument("system")
 @click.option("--to", required=True, metavar="SHARD", help="Where to; its present shard gives up a move.")
 @of_shards
-def move_system(system: str, to: str, store: str, running: bool) -> None:
+def move_system(system: str, to: str, store: str, *, running: bool, as_json: bool) -> None:
     """Move a system to another shard, whole. If it was interrupted, run it again."""
 
     async def story(shards: Shards) -> None:
         moved = await move(shards, system, to, running=running)
-        click.echo(f"{system} moved to {to}" if moved else f"{system} is in {to}")
+        line = f"{system} moved to {to}" if moved else f"{system} is in {to}"
+        say([{"system": system, "shard": to, "moved": moved}], [line], as_json=as_json)
 
     _run(store, story)
 
@@ -46,10 +49,11 @@ def move_system(system: str, to: str, store: str, running: bool) -> None:
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would move, and change nothing.")
 @of_shards
-def rebalance(store: str, dry_run: bool, running: bool) -> None:
-    """Let the shards know each other, and move every system to the one that its name chooses.
+def rebalance(store: str, *, dry_run: bool, running: bool, as_json: bool) -> None:
+    """Move every system to the shard that its name chooses.
 
-    Run it with the new address after a shard was added; then give that address to everybody.
+    The shards are told of each other. Run it with the new address after a shard was added; then use that address
+    everywhere.
     """
 
     async def story(shards: Shards) -> None:
@@ -59,8 +63,8 @@ def rebalance(store: str, dry_run: bool, running: bool) -> None:
         for one in found:
             if not dry_run:
                 await move(shards, one.system, one.home, running=running)
-            click.echo(f"{one.system}: {one.shard} -> {one.home}")
-        click.echo(f"{len(found)} to move" if dry_run else f"{len(found)} moved")
+            say([asdict(one)], [f"{one.system}: {one.shard} -> {one.home}"], as_json=as_json)
+        say([], [f"{len(found)} to move" if dry_run else f"{len(found)} moved"], as_json=as_json)
 
     _run(store, story)
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 from dask.utils import format_time
-from rich.console import Console
-from rich.table import Table
 
 from supreme_dask import config
 from supreme_dask.cli.commands import FiniteRange, read_document
+from supreme_dask.cli.output import table, window
 from supreme_dask.cli.picture import check, draw
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.policies import DEFAULT_POLICY
@@ -49,15 +48,32 @@ def _with_directory(_context: click.Context, option: click.Parameter, file: Path
 @click.option("--policy", type=_FILE, help="As `dask supreme policy apply` takes it; without it, the default one.")
 @click.option("--fixed", is_flag=True, help="No scaling: as many workers as the groups have at the start.")
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of failures and interruptions."
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Of failures and interruptions.",
 )
-@click.option("--failures", type=_RATE, default=0.0, show_default=True, help="How often per hour one worker dies.")
 @click.option(
-    "--notice", type=_RATE, default=0.0, show_default=True, help="Seconds of notice before a worker is taken away."
+    "--failures",
+    type=_RATE,
+    metavar="RATE",
+    default=0.0,
+    show_default=True,
+    help="How often per hour one worker dies.",
+)
+@click.option(
+    "--notice",
+    type=_RATE,
+    metavar="SECONDS",
+    default=0.0,
+    show_default=True,
+    help="Of notice before a worker is taken away.",
 )
 @click.option("--learn-memory", is_flag=True, help="Let declared memory be unknown, so that it has to be learned.")
-@click.option("--span", type=_AMOUNT, help="Let all jobs arrive within so many seconds, evenly.")
-@click.option("--longest", type=_AMOUNT, help="Let no job take longer than so many seconds.")
+@click.option("--span", type=_AMOUNT, metavar="SECONDS", help="Let all jobs arrive within so long, evenly.")
+@click.option("--longest", type=_AMOUNT, metavar="SECONDS", help="Let no job take longer.")
 @click.option("--json", "json_file", type=_OUT, callback=_with_directory, help="Where to write all figures.")
 @click.option(
     "--picture",
@@ -73,9 +89,9 @@ def simulate(
     picture: Path | None,
     **options: Any,
 ) -> None:
-    """Replay a trace of jobs on imagined workers; show what it would cost and how long it would take.
+    """Show what a trace of jobs would cost and how long it takes.
 
-    It fails if some of them never end, and says why.
+    It is replayed on imagined workers, in virtual time. It fails if some of them never end, and says why.
     """
     if picture is not None:
         _check_picture(picture)
@@ -154,13 +170,12 @@ def _conditions(options: Mapping[str, Any]) -> Conditions:
 
 # ---------------------------------------------------------------------------------------------- result
 def _show(outcome: Outcome, conditions: Conditions) -> None:
-    table = Table("figure", "value", show_header=False)
-    for name, value in _figures(outcome, conditions):
-        table.add_row(name, value)
-    console = Console()
-    console.print(table)
+    figures = [{"figure": name, "value": value} for name, value in _figures(outcome, conditions)]
+    lines = table(figures, window(), sentence="value")[1:]
     if outcome.scale_events:
-        console.print(_events(outcome))
+        lines += ["", *table(_events(outcome), window(), sentence="why")]
+    for line in lines:
+        click.echo(line)
     if outcome.finished < outcome.tasks:
         for sentence in (*outcome.unhosted, *islice(outcome.failed.values(), _NAMED)):
             click.echo(f"Unmet: {sentence}")
@@ -191,11 +206,16 @@ def _allocated(usage: Totals, backlog: int) -> str:
     return f"{usage.allocated:.1%} while {backlog} tasks waited or more: {format_time(usage.backlog)}"
 
 
-def _events(outcome: Outcome) -> Table:
+def _events(outcome: Outcome) -> list[dict[str, str]]:
     events = outcome.scale_events
-    table = Table("when", "group", "workers", "why", title="Scale events")
-    for event in events[:_SHOWN]:
-        table.add_row(format_time(event.time), event.group, f"{event.before} → {event.after}", event.reason)
-    if len(events) > _SHOWN:
-        table.add_row("…", "", "", f"and {len(events) - _SHOWN} more; --json has all")
-    return table
+    rows = [
+        {
+            "scaled after": format_time(event.time),
+            "group": event.group,
+            "workers": f"{event.before} → {event.after}",
+            "why": event.reason,
+        }
+        for event in events[:_SHOWN]
+    ]
+    more = len(events) - _SHOWN
+    return [*rows, {"scaled after": "…", "why": f"and {more} more; --json has all"}] if more > 0 else rows

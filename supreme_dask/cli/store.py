@@ -23,7 +23,14 @@ store.add_command(rebalance)
 
 
 @store.command()
-@click.option("--members", type=click.IntRange(1, 7), default=3, show_default=True, help="3 survive the loss of one.")
+@click.option(
+    "--members",
+    type=click.IntRange(1, 7),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="3 survive the loss of one.",
+)
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),

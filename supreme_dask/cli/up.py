@@ -40,13 +40,25 @@ _NAMES = (*_NUMBERS, "memory")
 @click.option(
     "--policy",
     type=click.File("rb"),
+    metavar="FILE",
     help="Add and remove workers by these rules, as YAML. Without it, there are as many as each group counts.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
-    "--port", default=8786, show_default=True, type=click.IntRange(0, 65535), help="Port of the scheduler; 0 for any."
+    "--port",
+    default=8786,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Port of the scheduler; 0 for any.",
 )
-@click.option("--dashboard-address", default="127.0.0.1:8787", show_default=True, help="Where the dashboard listens.")
+@click.option(
+    "--dashboard-address",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8787",
+    show_default=True,
+    help="Where the dashboard listens.",
+)
 def up(
     groups: tuple[WorkerGroup, ...], policy: BinaryIO | None, host: str, port: int, dashboard_address: str
 ) -> None:

@@ -19,14 +19,18 @@ from supreme_dask.stores.registry import Node, find_scheduler
 @click.option(
     "--wait",
     type=FiniteRange(min=0),
+    metavar="SECONDS",
     default=60.0,
     show_default=True,
-    help="Seconds to wait for a scheduler to register.",
+    help="To wait for a scheduler that answers.",
 )
 @click.option("--scheduler", metavar="ADDRESS", default="", help="Where to go if the store cannot be reached.")
-@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[DASK WORKER OPTIONS]...")
 def worker(store: str, system: str, wait: float, scheduler: str, options: tuple[str, ...]) -> None:
-    """Start a worker of a system; all further options are those of `dask worker`."""
+    """Start a worker of a system.
+
+    All further options are those of `dask worker`.
+    """
     url = store or default_store()
     address = _find(System(url, system), wait, scheduler)
     click.echo(f"Scheduler of system {system} at {address}")

@@ -1,6 +1,7 @@
 """How `dask supreme nodes` shows who is there."""
 
-from supreme_dask.cli.nodes import lines
+from supreme_dask.cli.nodes import rows
+from supreme_dask.cli.output import table
 from supreme_dask.stores.registry import Node
 
 HOST = {"pid": 4321, "host": "box", "distributed": "2026.8.0"}
@@ -16,6 +17,10 @@ NODES = (
     ),
     Node("worker", "x", "tcp://127.0.0.1:40124", facts={"name": "tcp://127.0.0.1:40124", "threads": 1, "memory": 0}),
 )
+
+
+def lines(nodes, width):
+    return table(rows(nodes), width, always=3)
 
 
 def test_a_process_has_a_line_with_sizes_as_people_write_them():

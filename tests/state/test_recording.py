@@ -14,7 +14,7 @@ from distributed import Client, Scheduler, Worker
 
 from supreme_dask import SupremePlugin
 from supreme_dask.cli import main
-from supreme_dask.cli.history import line
+from supreme_dask.cli.history import row
 from supreme_dask.core import reasons
 from supreme_dask.scheduler.recording import Recorder, record, tally
 from supreme_dask.stores import open_store
@@ -175,9 +175,11 @@ def test_the_command_prints_for_people_and_for_programs(url):
         assert result.exit_code == 0, result.output
         return result.output.splitlines()
 
-    assert supreme() == ["Nothing is recorded of system blue."]
+    assert supreme() == [
+        "Nothing is recorded of system blue. Schedulers record if they run with a store (supreme.store)."
+    ]
     run(url, story)
-    assert [line.split(maxsplit=3)[2:] for line in supreme()] == [
+    assert [line.split(maxsplit=3)[2:] for line in supreme()[1:]] == [
         ["scale", f"{number} more to start waiting tasks"] for number in range(3)
     ]
     assert [json.loads(line)["workers"] for line in supreme("--last", "2", "--json")] == [1, 2]
@@ -185,14 +187,14 @@ def test_the_command_prints_for_people_and_for_programs(url):
 
 def test_what_the_sentence_does_not_say_stands_beside_it_and_nothing_else():
     def shown(kind, **values):
-        return line({"what": kind, "reason": "why", **values}).split(maxsplit=1)[1]
+        return row({"what": kind, "reason": "why", **values})["why"]
 
     assert shown("scale", workers=2, group="small", victims=["a-1", "a-2"]) == "why (victims: a-1, a-2)"
     assert shown("scale", workers=2, group="small", victims=[]) == "why"
     assert shown("reject", tasks=50) == "why (tasks: 50)"
     assert shown("leave", worker="tcp://a:1", name="small-1", expected=True, tasks=0) == "why"
     assert shown("drain", worker="small-1", state="finishing") == "why"
-    assert line({"what": "dropped", "count": 20}).split() == ["dropped", "(count:", "20)"]
+    assert row({"what": "dropped", "count": 20}) == {"when": "", "what": "dropped", "why": "(count: 20)"}
 
 
 def test_who_came_and_left_is_called_by_the_name_that_drain_takes(url):
