@@ -11,7 +11,7 @@ from dask.utils import parse_timedelta
 
 from supreme_dask.cli.output import AS_JSON, say
 from supreme_dask.cli.system import System, author, of_system
-from supreme_dask.stores.registry import find_scheduler
+from supreme_dask.stores.registry import find_scheduler, listens
 
 _ANSWER = 10.0  # s
 _C = TypeVar("_C", bound=Callable[..., object])
@@ -76,7 +76,7 @@ def _seconds(text: str) -> float:
 
 def _address(store: str, system: str) -> str:
     one = System(store, system)
-    return one.run(lambda opened: find_scheduler(opened, system)).address
+    return one.run(lambda opened: find_scheduler(opened, system, is_there=listens)).address
 
 
 def _ask(address: str, operation: str, **values: Any) -> Any:

@@ -11,7 +11,7 @@ from supreme_dask.cli.commands import FiniteRange
 from supreme_dask.cli.system import System, default_store, of_system
 from supreme_dask.errors import StoreUnavailableError
 from supreme_dask.stores import Store
-from supreme_dask.stores.registry import Node, find_scheduler
+from supreme_dask.stores.registry import Node, find_scheduler, listens
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -44,7 +44,7 @@ def _find(system: System, wait: float, otherwise: str) -> str:
     """Return the address of the scheduler of a system; the other one if the store cannot be reached."""
 
     async def story(opened: Store) -> Node:
-        return await find_scheduler(opened, system.name, wait=wait)
+        return await find_scheduler(opened, system.name, wait=wait, is_there=listens)
 
     try:
         return system.run(story).address

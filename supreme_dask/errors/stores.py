@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from supreme_dask.errors.base import SupremeError, listed
 
 _NOTHING = "nothing was published, read it again"
@@ -300,7 +302,7 @@ class OvertakenError(StoreError, RuntimeError):
 
 
 class NoSchedulerError(StoreError, LookupError):
-    """No scheduler of the system is registered.
+    """No scheduler of the system is registered, or those that are do not answer.
 
     Attributes
     ----------
@@ -308,9 +310,12 @@ class NoSchedulerError(StoreError, LookupError):
         Name of the system.
     """
 
-    def __init__(self, store: str, system: str, known: list[str]) -> None:
+    def __init__(self, store: str, system: str, known: list[str], *, gone: Sequence[str] = ()) -> None:
         others = f"registered are schedulers of: {', '.join(known)}" if known else "no system has one"
-        super().__init__(f"{store}: no scheduler of system {system!r} is registered; {others}")
+        missing = f"is registered; {others}"
+        if gone:
+            missing = f"answers: {', '.join(gone)} is registered, and takes no connection"
+        super().__init__(f"{store}: no scheduler of system {system!r} {missing}")
         self.system = system
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from distributed import Client
 
 from supreme_dask.stores import open_store
-from supreme_dask.stores.registry import Node, find_scheduler
+from supreme_dask.stores.registry import Node, find_scheduler, listens
 
 
 def connect(store: str, *, system: str = "default", wait: float = 10, **options: Any) -> Client:
@@ -20,14 +20,14 @@ def connect(store: str, *, system: str = "default", wait: float = 10, **options:
     store
         URL of the store in which it is registered.
     wait
-        Seconds to wait for a scheduler to register.
+        Seconds to wait for a scheduler that is registered and answers.
     options
         Of `distributed.Client`.
 
     Raises
     ------
     NoSchedulerError
-        If none is registered.
+        If none is registered, or none that is answers.
 
     Examples
     --------
@@ -47,4 +47,4 @@ def scheduler_address(store: str, *, system: str = "default", wait: float = 10) 
 
 async def _find(url: str, system: str, wait: float) -> Node:
     async with open_store(url, system) as store:
-        return await find_scheduler(store, system, wait=wait)
+        return await find_scheduler(store, system, wait=wait, is_there=listens)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -24,6 +24,9 @@ from supreme_dask.stores.outage import Outage
 from supreme_dask.stores.values import Committed, KeyValue, Revision
 
 log = logging.getLogger(__name__)
+
+_ANSWER = 2.0  # s for a process to take a connection
+_AGAIN = 1.0  # s until one that did not is tried again
 
 MOST_BYTES = 2048
 """Of an entry: it says what stays as it is; measurements go elsewhere."""
@@ -60,6 +63,9 @@ class Node:
     since: Revision = field(default=0, compare=False)
 
 
+Check = Callable[[Node], Awaitable[bool]]
+
+
 class Registry:
     """Reads who is registered in a system; `store` is open."""
 
@@ -84,29 +90,60 @@ class Registry:
                 yield tuple(known[key] for key in sorted(known))
 
 
-async def find_scheduler(store: Store, system: str, *, wait: float = 0) -> Node:
+async def find_scheduler(store: Store, system: str, *, wait: float = 0, is_there: Check | None = None) -> Node:
     """Return the scheduler of a system; of several, the one of the latest epoch that came last.
 
     Parameters
     ----------
     wait
-        Seconds to wait for one to register.
+        Seconds to wait for one that is registered, and there.
+    is_there
+        Tells whether one that is registered can be reached, such as `listens`: one that was killed is registered
+        until its lease ends. By default all are.
 
     Raises
     ------
     NoSchedulerError
-        If none is registered; the message names the systems that have one.
+        If there is none; the message names one that is not there, and the systems that have one.
     """
+    found: tuple[Node, ...] = ()
+    end = asyncio.get_running_loop().time() + wait
+    while True:
+        found = _latest_schedulers(await Registry(store, system).nodes())
+        for node in found:
+            if is_there is None or await is_there(node):
+                return node
+        left = end - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise NoSchedulerError(store.address, system, await systems(store), gone=[one.address for one in found])
+        await _another_list(store, system, min(left, _AGAIN))
+
+
+async def listens(node: Node) -> bool:
+    """Tell whether something takes connections where a process says that it listens.
+
+    Only asked of plain TCP: a TLS listener logs a warning about each connection that ends at once, and others have no
+    port. They are taken to be there.
+    """
+    scheme, _, place = node.address.partition("://")
+    host, _, port = place.rpartition(":")
+    if scheme != "tcp" or not port.isdigit():
+        return True
+    try:
+        async with asyncio.timeout(_ANSWER):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def _another_list(store: Store, system: str, seconds: float) -> None:
+    """Wait until another list than the present one is there, so long at most."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(wait), aclosing(Registry(store, system).follow()) as lists:
-            async for nodes in lists:
-                if (found := _latest_scheduler(nodes)) is not None:
-                    return found
-    # With no time to wait, the list may not have come yet.
-    found = _latest_scheduler(await Registry(store, system).nodes())
-    if found is None:
-        raise NoSchedulerError(store.address, system, await systems(store))
-    return found
+        async with asyncio.timeout(seconds), aclosing(Registry(store, system).follow()) as lists:
+            await anext(lists)
+            await anext(lists)
 
 
 async def systems(store: Store) -> list[str]:
@@ -203,10 +240,12 @@ class Registration:
             raise
 
 
-def _latest_scheduler(nodes: tuple[Node, ...]) -> Node | None:
-    schedulers = (node for node in nodes if node.kind == "scheduler")
+def _latest_schedulers(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the schedulers of the latest epoch, the last to come first."""
+    schedulers = [node for node in nodes if node.kind == "scheduler"]
+    latest = max((node.epoch for node in schedulers), default=0)
     # One that died is listed until its lease ends; its successor may have the same epoch.
-    return max(schedulers, key=lambda node: (node.epoch, node.since), default=None)
+    return tuple(sorted((one for one in schedulers if one.epoch == latest), key=lambda one: -one.since))
 
 
 def _node(store: Store, kv: KeyValue) -> Node:

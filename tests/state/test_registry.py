@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import aclosing
@@ -18,7 +19,7 @@ from supreme_dask.errors import (
 )
 from supreme_dask.stores import open_store
 from supreme_dask.stores.local_etcd import LocalEtcd
-from supreme_dask.stores.registry import Node, Registration, Registry, find_scheduler, next_epoch, systems
+from supreme_dask.stores.registry import Node, Registration, Registry, find_scheduler, listens, next_epoch, systems
 
 SCHEDULER = Node("scheduler", "s-1", "tcp://127.0.0.1:8786", epoch=1, labels={"zone": "a"}, facts={"pid": 7})
 WORKER = Node("worker", "w-1", "tcp://127.0.0.1:9000", labels={"zone": "a", "region": "eu", "group": "small"})
@@ -209,6 +210,69 @@ def test_who_looks_early_waits_for_the_scheduler(address, on):
         await registration.stop()
 
     on(address, story)
+
+
+def test_one_that_was_killed_is_passed_over_and_its_successor_awaited(address, on):
+    async def story(store):
+        with socket.create_server(("127.0.0.1", 0)) as there, socket.create_server(("127.0.0.1", 0)) as killed:
+            addresses = ["tcp://{}:{}".format(*one.getsockname()) for one in (killed, there)]
+        gone, successor = (Node("scheduler", f"s-{n}", one) for n, one in enumerate(addresses))
+        registrations = [Registration(address, "blue", node, ttl=TTL) for node in (gone, successor)]
+        registrations[0].start()
+        assert await find_scheduler(store, "blue", wait=30) == gone
+        with pytest.raises(NoSchedulerError, match=f"{gone.address} is registered, and takes no connection"):
+            await find_scheduler(store, "blue", is_there=listens)
+        search = asyncio.create_task(find_scheduler(store, "blue", wait=30, is_there=listens))
+        host, port = successor.address.removeprefix("tcp://").split(":")
+        async with await asyncio.start_server(lambda _, writer: writer.close(), host, int(port)):
+            registrations[1].start()
+            assert await search == successor
+        for registration in registrations:
+            await registration.stop()
+
+    on(address, story)
+
+
+def test_one_that_listens_later_is_found_without_a_change_of_the_registry(on):
+    async def story(store):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        registration = Registration(store.address, "blue", Node("scheduler", "s", f"tcp://127.0.0.1:{port}"), ttl=TTL)
+        registration.start()
+        assert await find_scheduler(store, "blue", wait=30)
+        search = asyncio.create_task(find_scheduler(store, "blue", wait=30, is_there=listens))
+        await asyncio.sleep(0)
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port):
+            assert (await search).identity == "s"
+        await registration.stop()
+
+    on("memory://listens", story)
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "inproc://10.0.0.1/2/3", "tcp://nowhere", ""])
+def test_what_cannot_be_tried_is_taken_to_be_there(address):
+    assert asyncio.run(listens(Node("scheduler", "s", address)))
+
+
+def test_an_overtaken_scheduler_is_not_offered_in_the_place_of_a_killed_one(on):
+    async def story(store):
+        nodes = [Node("scheduler", f"s-{epoch}", f"tcp://a:{epoch}", epoch=epoch) for epoch in (1, 2)]
+        registrations = [Registration(store.address, "blue", node, ttl=TTL) for node in nodes]
+        for registration in registrations:
+            registration.start()
+        async with aclosing(Registry(store, "blue").follow()) as lists:
+            while len(await anext(lists)) < len(nodes):
+                pass
+
+        async def is_first(node):
+            return node.epoch == 1
+
+        with pytest.raises(NoSchedulerError, match="tcp://a:2 is registered"):
+            await find_scheduler(store, "blue", is_there=is_first)
+        for registration in registrations:
+            await registration.stop()
+
+    on("memory://overtaken", story)
 
 
 def test_a_system_without_scheduler_is_told_with_those_that_have_one(on):
