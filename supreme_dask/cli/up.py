@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, BinaryIO
 
 import click
@@ -63,18 +65,19 @@ def up(
     groups: tuple[WorkerGroup, ...], policy: BinaryIO | None, host: str, port: int, dashboard_address: str
 ) -> None:
     """Run a scheduler and its workers on this machine, until Ctrl-C."""
-    from supreme_dask.cluster import SupremeCluster  # distributed takes a second to import; --help need not
-
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     rules = read_document(policy) if policy else None
-    try:
-        cluster = SupremeCluster(
-            groups or None, policy=rules, host=host, port=port, dashboard_address=dashboard_address
-        )
-    except RuntimeError as error:  # by which distributed hides why it could not start
-        raise click.ClickException(f"no scheduler at {host}:{port}: {_first_cause(error)}") from error
+    with _interrupts_put_off():
+        from supreme_dask.cluster import SupremeCluster  # distributed takes a second to import; --help need not
+
+        try:
+            cluster = SupremeCluster(
+                groups or None, policy=rules, host=host, port=port, dashboard_address=dashboard_address
+            )
+        except RuntimeError as error:  # by which distributed hides why it could not start
+            raise click.ClickException(f"no scheduler at {host}:{port}: {_first_cause(error)}") from error
     with cluster:
         click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
         for group in cluster.groups:
@@ -82,6 +85,20 @@ def up(
         click.echo(f'Connect with  distributed.Client("{cluster.scheduler_address}")')
         stop.wait()
         click.echo("Stopping")
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Block SIGINT until the end, for this thread, and for all threads and processes that are begun meanwhile.
+
+    A terminal sends Ctrl-C to each worker too, and each would print where it was. Now it is for this thread alone.
+    """
+    resource_tracker.ensure_running()  # it unblocks SIGINT when it is begun, in the thread that begins a process
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
 
 
 def _first_cause(error: BaseException) -> BaseException:

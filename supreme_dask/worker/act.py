@@ -246,6 +246,19 @@ def put_off_termination(begin: Callable[[Callable[[], None]], None]) -> bool:
     return True
 
 
+def leave_interrupts_to_the_command() -> None:
+    """Let Ctrl-C do nothing where SIGINT was blocked when this process was started, as `dask supreme up` does.
+
+    A terminal sends it to all processes, of which each would print where it was. Here that is for the command, which
+    ends this process. A handler rather than a block, since programs that tasks start would inherit that.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+
+
 def _is_of_dask(handler: Any) -> bool:
     return isinstance(handler, FunctionType) and handler.__module__ in (_SIGNALS, __name__)
 

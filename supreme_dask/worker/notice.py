@@ -17,7 +17,7 @@ from distributed.diagnostics.plugin import NannyPlugin, WorkerPlugin
 
 from supreme_dask import config
 from supreme_dask.errors import IncompatibleDaskError
-from supreme_dask.worker.act import put_off_termination, spare_walled
+from supreme_dask.worker.act import leave_interrupts_to_the_command, put_off_termination, spare_walled
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class WorkerNotice(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Begin to listen."""
+        leave_interrupts_to_the_command()
         listen(worker)
 
 
