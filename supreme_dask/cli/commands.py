@@ -72,7 +72,7 @@ class _Loader(yaml.SafeLoader):
         names = [self.construct_object(name) for name, _ in node.value if name.tag != _MERGE]
         for (key, _), name in zip((one for one in node.value if one[0].tag != _MERGE), names, strict=True):
             if not isinstance(name, str):
-                raise _refused(key, f"the name {name!r} is no string; write {str(name)!r}")
+                raise _refused(key, f"the name {key.value} is no string; write {str(key.value)!r}")
             if names.count(name) > 1:
                 raise _refused(key, f"{name!r} is there twice")
         return super().construct_mapping(node, deep)

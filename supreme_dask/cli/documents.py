@@ -19,11 +19,17 @@ from supreme_dask.core.revisions import Content, Difference, DocumentRevision, d
 from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores import Store, schemas
 from supreme_dask.stores.documents import Documents
+from supreme_dask.stores.layout import check_name
 
 _T = TypeVar("_T")
 
 _NAME = click.option(
-    "--name", metavar="NAME", default="default", show_default=True, help="Of several documents, which one."
+    "--name",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    callback=lambda _context, _option, name: check_name(name),
+    help="Of several documents, which one.",
 )
 _WHY = click.option("-m", "--message", "why", metavar="TEXT", default="", help="Why; kept with the revision.")
 _NUMBER = click.IntRange(min=1)

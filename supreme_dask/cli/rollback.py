@@ -94,7 +94,9 @@ def _time(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{text!r} is neither a tag of the system nor a time", param_hint="--to") from None
+        raise click.BadParameter(
+            f"{text!r} is neither a tag of the system nor a time since 1970", param_hint="--to"
+        ) from None
     if moment > time.time():
         raise click.BadParameter(f"{text} is still to come", param_hint="--to")
     return moment

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -58,7 +59,7 @@ class LocalProvisioner:
     Raises
     ------
     ConfigError
-        If another one that lives keeps its workers there.
+        If another one that lives keeps its workers there, or a file of the directory cannot be read.
     """
 
     def __init__(
@@ -78,9 +79,13 @@ class LocalProvisioner:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(self._directory / "lock")
         self._numbers = self._directory / "numbers.json"
-        self._names = Names(json.loads(self._numbers.read_text()) if self._numbers.exists() else {})
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._records = dict(self._written_down())
+        try:
+            self._names = Names(_read_numbers(self._numbers) if self._numbers.exists() else {})
+            self._records = dict(self._written_down())
+        except ConfigError:
+            self._lock.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -209,8 +214,7 @@ class LocalProvisioner:
 
     def _written_down(self) -> Iterator[tuple[str, _Record]]:
         for path in self._directory.glob("*/process.json"):
-            written = json.loads(path.read_text())
-            yield path.parent.name, _Record(written["group"], Process(**written["process"]))
+            yield path.parent.name, _read_record(path)
 
 
 def _lock(path: Path) -> IO[str]:
@@ -222,6 +226,35 @@ def _lock(path: Path) -> IO[str]:
         file.close()
         raise ConfigError("directory", str(path.parent), "another provisioner keeps its workers there") from None
     return file
+
+
+def _read_record(path: Path) -> _Record:
+    """Return what was written of a worker; what a newer release has added is left out.
+
+    Raises
+    ------
+    ConfigError
+        If anything is missing. The worker may run, and without it another one would be launched beside it.
+    """
+    with _readable(path, f"remove it once the worker {path.parent.name} has ended"):
+        written = json.loads(path.read_text())
+        pid, born, boot = (written["process"][name] for name in ("pid", "born", "boot"))
+        return _Record(str(written["group"]), Process(int(pid), float(born), str(boot)))
+
+
+def _read_numbers(path: Path) -> dict[str, int]:
+    """Return the last number of each group, or raise `ConfigError`."""
+    with _readable(path, "remove it once all workers of the system have ended: their names would be given again"):
+        return {str(group): int(number) for group, number in json.loads(path.read_text()).items()}
+
+
+@contextmanager
+def _readable(path: Path, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it is damaged, or of another release ({type(error).__name__}: {error}); {remedy}"
+        raise ConfigError("file of the controller", str(path), reason) from None
 
 
 def _telling(log: str) -> list[str]:

@@ -102,7 +102,10 @@ class Member:
         """Start it, with the data that it had before if there is any."""
         log = self._directory / f"{self.name}.log"
         with log.open("ab") as output:
-            self._process = subprocess.Popen(self._command, stdout=output, stderr=output)  # noqa: S603  no shell
+            # A group of its own: Ctrl-C in a terminal is for the command that runs the cluster.
+            self._process = subprocess.Popen(  # noqa: S603  no shell
+                self._command, stdout=output, stderr=output, process_group=0
+            )
 
     def kill(self) -> None:
         """End it at once, as a crash would; paused ones too."""

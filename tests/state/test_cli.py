@@ -161,12 +161,12 @@ def test_a_local_cluster_runs_until_it_is_stopped(supreme, tmp_path):
         pytest.skip(str(error))
     command = [sys.executable, "-u", "-m", "dask", "supreme", "store", "up", "--members", "3"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True)
     try:
         url = process.stdout.readline().split()[-1]
         supreme("policy", "apply", "policy.yaml", "--store", url)
         assert "threshold: 80" in supreme("policy", "show", "--store", url)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to its members too
         assert process.wait(30) == 0
     finally:
         process.kill()
