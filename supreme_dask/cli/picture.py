@@ -11,8 +11,8 @@ from supreme_dask.errors import MissingExtraError
 _HOUR = 3600.0
 
 
-def check(file: Path) -> None:
-    """Raise unless a picture can be written to a file of that name: before the time for it has been taken.
+def draw(outcome: Outcome, groups: Sequence[str], file: Path) -> None:
+    """Write the picture to a file, in the format that its name ends with.
 
     Raises
     ------
@@ -20,21 +20,17 @@ def check(file: Path) -> None:
         If matplotlib is not installed.
     ValueError
         If there is no format of that name.
+    OSError
+        If the file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("demo", "A picture") from error
-    known = Figure().canvas.get_supported_filetypes()
-    if file.suffix[1:].lower() not in known:
-        raise ValueError(f"{file}: pictures are written as {', '.join(known)}")
-
-
-def draw(outcome: Outcome, groups: Sequence[str], file: Path) -> None:
-    """Write the picture to a file, in the format that its name ends with."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9, 7), layout="constrained")
+    known = figure.canvas.get_supported_filetypes()
+    if file.suffix[1:].lower() not in known:
+        raise ValueError(f"pictures are written as {', '.join(known)}; end its name with .svg")
     workers, tasks, shares = figure.subplots(3, sharex=True)
     hours = [moment.time / _HOUR for moment in outcome.moments]
     counts = [[moment.workers[place] for moment in outcome.moments] for place in range(len(groups))]

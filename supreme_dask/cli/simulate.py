@@ -16,7 +16,7 @@ from dask.utils import format_time
 from supreme_dask import config
 from supreme_dask.cli.commands import FiniteRange, read_document
 from supreme_dask.cli.output import table, window
-from supreme_dask.cli.picture import check, draw
+from supreme_dask.cli.picture import draw
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.policies import DEFAULT_POLICY
 from supreme_dask.core.scaling import Scaling
@@ -77,8 +77,7 @@ def _with_directory(_context: click.Context, option: click.Parameter, file: Path
 @click.option("--json", "json_file", type=_OUT, callback=_with_directory, help="Where to write all figures.")
 @click.option(
     "--picture",
-    type=_OUT,
-    callback=_with_directory,
+    type=click.Path(path_type=Path),
     help="Where to draw workers, waiting tasks and allocation over time (.svg).",
 )
 def simulate(
@@ -93,8 +92,6 @@ def simulate(
 
     It is replayed on imagined workers, in virtual time. It fails if some of them never end, and says why.
     """
-    if picture is not None:
-        _check_picture(picture)
     jobs = _shaped(_jobs(trace), options)
     workers = _groups(groups)
     scaling = None if options["fixed"] else _scaling(policy, workers)
@@ -105,17 +102,24 @@ def simulate(
     _show(outcome, conditions)
     if json_file is not None:
         json_file.write_text(json.dumps(outcome.to_wire(), indent=1) + "\n")
-    if picture is not None:
-        draw(outcome, [group.name for group in workers], picture)
+    failures = [] if picture is None else _drawn(outcome, [group.name for group in workers], picture)
     if outcome.finished < outcome.tasks:
-        raise click.ClickException(f"{outcome.tasks - outcome.finished} of {outcome.tasks} tasks never end")
+        failures.append(f"{outcome.tasks - outcome.finished} of {outcome.tasks} tasks never end")
+    if failures:
+        raise click.ClickException("; ".join(failures))
 
 
-def _check_picture(file: Path) -> None:
+def _drawn(outcome: Outcome, groups: Sequence[str], picture: Path) -> list[str]:
+    """Draw the picture, or return why that failed: by then the figures are printed, and that stays so."""
     try:
-        check(file)
-    except (MissingExtraError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        draw(outcome, groups, picture)
+    except MissingExtraError as error:
+        return [str(error)]
+    except OSError as error:
+        return [f"{picture}: no picture was written: {error.strerror or error}"]
+    except Exception as error:  # noqa: BLE001  formats need programs, whose errors are their own
+        return [f"{picture}: no picture was written: {next(iter(str(error).splitlines()), type(error).__name__)}"]
+    return []
 
 
 # ----------------------------------------------------------------------------------------------- files

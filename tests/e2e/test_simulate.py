@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
@@ -100,18 +98,6 @@ def test_it_begins_within_the_limits_of_the_groups(simulate, tmp_path):
 def test_it_draws_a_picture(simulate, tmp_path):
     simulate("--picture", "run.svg")
     assert "<svg" in (tmp_path / "run.svg").read_text()
-    assert "pictures are written as" in simulate("--picture", "run.song", fails=True)
-
-
-def test_a_picture_without_matplotlib_is_refused_before_the_run_with_what_to_install(simulate, tmp_path):
-    # In a process that cannot import it, installed or not.
-    program = "import sys; sys.modules['matplotlib'] = None; from supreme_dask.cli import main; main()"
-    files = ("--trace", "trace.csv", "--groups", "groups.yaml", "--picture", "run.svg", "--json", "run.json")
-    command = [sys.executable, "-c", program, "simulate", *files]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert run.returncode == 1
-    assert run.stderr == "Error: A picture needs more packages: pip install 'supreme-dask[demo]'\n"
-    assert not (tmp_path / "run.json").exists()
 
 
 def test_files_that_cannot_be_written_are_refused_before_the_run(simulate):
