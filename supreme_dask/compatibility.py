@@ -1,10 +1,12 @@
-"""Whether what we replace and call in Dask takes the arguments that we know: private parts of it may change."""
+"""Whether this Dask is one that we know, since private parts of it may change; and which version of ours it runs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from supreme_dask import __version__
 from supreme_dask.errors import IncompatibleDaskError
 
 
@@ -38,3 +40,15 @@ def _difference(owner: type | object, name: str, known: tuple[str, ...]) -> str 
     if found != known:
         return f"{full_name} takes ({', '.join(found)}) instead of ({', '.join(known)})"
     return None
+
+
+def with_version(versions: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return a handler of Dask's question for versions that adds ours, under ``plugins``.
+
+    Not under ``packages``: what only some processes have there is a mismatch to Dask, and clients do without us.
+    """
+
+    def answer(**told: Any) -> dict[str, Any]:
+        return {**versions(**told), "plugins": {"supreme-dask": __version__}}
+
+    return answer

@@ -195,6 +195,7 @@ class SupremePlugin(SchedulerPlugin):
             "supreme_undrain": or_stock(self, _no_more, self._undrain),
             "supreme_leave": or_stock(self, _no_more, self._leave),
             "supreme_scale": self._scale,
+            "versions": compatibility.with_version(self._scheduler.versions),
             **self._for_autoscalers(),
         }
 

@@ -14,6 +14,7 @@ from distributed.worker import Worker
 from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import config
+from supreme_dask.compatibility import with_version
 from supreme_dask.core.relief import Pressure
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.act import install_meter, pause_late, put_up_wall, retry_inputs, walls
@@ -50,12 +51,14 @@ class MeterPlugin(WorkerPlugin):
         self._watch = PeriodicCallback(self._look, _LOOK)
         self._watch.start()
         worker.stream_handlers["supreme-audit"] = self._audit
+        worker.handlers["versions"] = with_version(worker.versions)
         wall = put_up_wall(worker, config.wall() if self._children is not None else None)
         worker.batched_send({"op": "supreme-hello", "wall": wall})
 
-    def teardown(self, worker: Worker) -> None:  # noqa: ARG002  Dask gives it by name
+    def teardown(self, worker: Worker) -> None:
         """Look no more."""
         self._watch.stop()
+        worker.handlers["versions"] = worker.versions
 
     def _look(self) -> None:
         """Tell the scheduler of memory that fills, and of memory that was given back."""
