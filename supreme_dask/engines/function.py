@@ -5,15 +5,40 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from dask.tokenize import normalize_token
 
 from supreme_dask.core.resources import Resources
 from supreme_dask.engines.base import Amount, BaseSupremeEngine
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 Estimate = Amount | Callable[..., Amount | None] | None
 """An amount, or a function of the call's arguments that returns one; None: to be learned."""
+
+
+@overload
+def engine(
+    function: Callable[P, R],
+    *,
+    cpu: Estimate = None,
+    memory: Estimate = None,
+    network: Estimate = None,
+    **others: Estimate,
+) -> FunctionEngine[P, R]: ...
+
+
+@overload
+def engine(
+    function: None = None,
+    *,
+    cpu: Estimate = None,
+    memory: Estimate = None,
+    network: Estimate = None,
+    **others: Estimate,
+) -> Callable[[Callable[P, R]], FunctionEngine[P, R]]: ...
 
 
 def engine(
@@ -24,7 +49,7 @@ def engine(
     network: Estimate = None,
     **others: Estimate,
 ) -> Any:
-    """Make an engine of a function; it can still be called.
+    """Make an engine of a function; it is called as the function is, for type checkers too.
 
     Parameters
     ----------
@@ -59,7 +84,7 @@ def engine(
     return FunctionEngine(function, stated)
 
 
-class FunctionEngine(BaseSupremeEngine):
+class FunctionEngine(BaseSupremeEngine, Generic[P, R]):
     """An engine that runs a function.
 
     Parameters
@@ -70,15 +95,19 @@ class FunctionEngine(BaseSupremeEngine):
         Amounts, or functions of the call's arguments, by the name of the resource.
     """
 
-    def __init__(self, function: Callable[..., Any], estimates: Mapping[str, Estimate]) -> None:
+    def __init__(self, function: Callable[P, R], estimates: Mapping[str, Estimate]) -> None:
         functools.update_wrapper(self, function, assigned=("__module__", "__qualname__", "__doc__"))
         self.name = getattr(function, "__name__", type(function).__name__)
         self.function = function
         self.estimates = dict(estimates)
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function."""
         return self.function(*args, **kwargs)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function here and now."""
+        return self.run(*args, **kwargs)
 
     def estimate_cpu_usage(self, *args: Any, **kwargs: Any) -> Amount | None:
         """Return the stated cores, if any are."""
@@ -117,7 +146,7 @@ class FunctionEngine(BaseSupremeEngine):
         return type(self).__name__, normalize_token(self.function)
 
 
-def _importable(made: FunctionEngine) -> bool:
+def _importable(made: FunctionEngine[..., Any]) -> bool:
     """Tell whether other processes find an engine under the name of its function."""
     name = getattr(made, "__qualname__", None)
     return made.__module__ != "__main__" and getattr(sys.modules.get(made.__module__), str(name), None) is made
