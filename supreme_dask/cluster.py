@@ -29,6 +29,7 @@ from supreme_dask.provisioners.spec import SpecProvisioner
 from supreme_dask.stores import schemas
 
 PRELOAD = "supreme_dask.preload"
+"""Module that brings our part into a scheduler or a worker, as Dask's option ``preload`` takes it."""
 
 
 class SupremeCluster(SpecCluster):

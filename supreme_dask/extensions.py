@@ -36,7 +36,13 @@ def find(kind: str, name: str) -> Any:
 
 
 def installed(kind: str) -> list[str]:
-    """Return the names that `find` knows, in order."""
+    """Return the names that `find` knows, in order.
+
+    Parameters
+    ----------
+    kind
+        Plural noun, such as ``"engines"``, as for `find`.
+    """
     return sorted({entry.name for entry in entry_points(group=_group(kind))})
 
 

@@ -31,7 +31,7 @@ TESTING = {"pytest"}
 # Data, which zoneinfo finds by itself.
 NOT_IMPORTED = {"tzdata"}
 # A few of each kind: decisions, documents of the repository, commands, data beside the tests.
-OWN_TESTS = ["tests/test_config.py", "tests/e2e/test_documents.py", "tests/bad_input", "tests/core/test_resources.py"]
+OWN_TESTS = ["tests/test_config.py", "tests/e2e/test_documents.py", "tests/bad_input", "tests/test_public_names.py"]
 
 
 def names(requirements):

@@ -33,6 +33,12 @@ class Controller:
 
     Parameters
     ----------
+    provisioner
+        Makes the workers and removes them.
+    groups
+        All groups of the system.
+    name
+        Under which it reports.
     launches_per_hour
         How many of one group may be launched within an hour; None for the default of `core.fuse.Fuse`.
 

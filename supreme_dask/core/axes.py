@@ -12,6 +12,7 @@ FIRST_AXES = ("threads", CPU, MEMORY, "idle", NETWORK)
 THREADS_AXIS, CPU_AXIS, MEMORY_AXIS, IDLE_AXIS, NETWORK_AXIS = range(5)
 
 UNLIMITED = 1 << 62
+"""An amount that no task can use up."""
 CORE = 1000
 """One core, in the units of the cpu axis."""
 
@@ -20,13 +21,13 @@ Need = tuple[tuple[int, int], ...]
 
 
 def add(amounts: list[int], need: Need, sign: int = 1) -> None:
-    """Add a need to a vector, or with ``sign=-1`` take it away."""
+    """Add a need to the vector ``amounts``, or with ``sign=-1`` take it away."""
     for axis, amount in need:
         amounts[axis] += sign * amount
 
 
 def within(need: Need, amounts: Sequence[int]) -> bool:
-    """Tell whether a vector has at least what is needed on every axis."""
+    """Tell whether the vector ``amounts`` has at least the ``need`` on every axis."""
     for axis, amount in need:
         if amounts[axis] < amount:
             return False

@@ -122,6 +122,13 @@ def _check_number(group: str, name: str, value: object, kind: type | tuple[type,
 def group_of(worker: str, groups: Iterable[str]) -> str:
     """Return the group that a worker belongs to by its name; empty if it belongs to none.
 
+    Parameters
+    ----------
+    worker
+        Name of the worker.
+    groups
+        Names of all groups.
+
     Examples
     --------
     >>> group_of("small-3", ["small", "large"]), group_of("small-gpu-worker-1f2e", ["small", "small-gpu"])

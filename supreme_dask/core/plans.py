@@ -74,6 +74,11 @@ class Plan:
     def from_wire(cls, wire: Mapping[str, Any]) -> Plan:
         """Return the plan that `to_wire` was asked for.
 
+        Parameters
+        ----------
+        wire
+            What `to_wire` returned.
+
         Raises
         ------
         TypeError, KeyError
@@ -116,6 +121,11 @@ class Progress:
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Progress:
         """Return the progress that `to_wire` was asked for.
+
+        Parameters
+        ----------
+        wire
+            What `to_wire` returned.
 
         Raises
         ------
@@ -162,7 +172,9 @@ def steps(plan: Plan, existing: Mapping[str, str]) -> Steps:
 
 
 def supersedes(new: Plan, old: Plan | None) -> bool:
-    """Tell whether a plan is to be carried out when `old` was the last: it is of a later scheduler, or a later one.
+    """Tell whether the plan ``new`` is to be carried out when ``old`` was the last.
+
+    It is if it is of a later scheduler, or a later one of the same.
 
     Examples
     --------

@@ -26,7 +26,9 @@ from numbers import Real
 
 from supreme_dask.errors import DemandError
 
-CPU, MEMORY, NETWORK = MEASURED = ("cpu", "memory", "network")
+MEASURED = ("cpu", "memory", "network")
+"""Names of the resources that are measured."""
+CPU, MEMORY, NETWORK = MEASURED
 
 _MILLI = 1000
 # A demand above this is a slip of the pen (an exbibyte), and would overflow a vector of 64-bit integers.
@@ -47,6 +49,12 @@ _QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-z]*?)
 @dataclass(frozen=True, slots=True)
 class Resources(Mapping[str, int]):
     """Amounts by name. What is not named is zero.
+
+    Attributes
+    ----------
+    amounts : tuple of (str, int)
+        Names with amounts, ascending: thousandths of cores, bytes, bytes per second,
+        thousandths of anything else.
 
     Examples
     --------
@@ -113,11 +121,11 @@ class Resources(Mapping[str, int]):
         return all(free.get(name, 0) >= amount for name, amount in self.amounts)
 
     def plus(self, other: Resources) -> Resources:
-        """Return the sum, name by name."""
+        """Return the sum with ``other``, name by name."""
         return Resources.of({name: self[name] + other[name] for name in {*self, *other}})
 
     def minus(self, other: Resources) -> Resources:
-        """Return the difference, name by name; it may be negative."""
+        """Return what is left without ``other``, name by name; it may be negative."""
         return Resources.of({name: self[name] - other[name] for name in {*self, *other}})
 
     def overlaid(self, other: Resources) -> Resources:
@@ -146,6 +154,11 @@ def own_units(declared: Mapping[str, object]) -> frozenset[str]:
 
     The name ``memory`` itself always means bytes.
 
+    Parameters
+    ----------
+    declared
+        Amounts by name, as the worker declares them.
+
     Examples
     --------
     >>> own_units({"MEMORY": 16, "memory": 4e9, "GPU": 1}), own_units({"MEMORY": 16e9})
@@ -160,6 +173,15 @@ def own_units(declared: Mapping[str, object]) -> frozenset[str]:
 
 def parse_amount(name: object, amount: object, own: Collection[str] = ()) -> tuple[str, int]:
     """Return the canonical name of a resource, and its amount as an integer.
+
+    Parameters
+    ----------
+    name
+        Name of the resource, as the user writes it.
+    amount
+        A number, or a string with a unit.
+    own
+        Names that count something else than bytes: see `own_units`.
 
     Raises
     ------
@@ -190,6 +212,13 @@ def parse_amount(name: object, amount: object, own: Collection[str] = ()) -> tup
 
 def format_amount(name: str, amount: int) -> str:
     """Return an amount for humans, in the unit that users write.
+
+    Parameters
+    ----------
+    name
+        Canonical name of the resource.
+    amount
+        In thousandths of cores, bytes, bytes per second, or thousandths of anything else.
 
     Examples
     --------

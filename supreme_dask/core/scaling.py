@@ -44,7 +44,13 @@ class Scaling:
         return any(getattr(rule, "follows_clock", True) for _, rule in self._policy.rules)
 
     def plan(self, snapshot: Snapshot) -> Plan:
-        """Return what should be; the very plan of before if that has not changed."""
+        """Return what should be; the very plan of before if that has not changed.
+
+        Parameters
+        ----------
+        snapshot
+            The cluster at this moment.
+        """
         situation = Situation.of(snapshot)
         proposals = [one for _, rule in self._policy.rules for one in rule.propose(situation)]
         settlements = [_settle(supply, proposals) for supply in situation.groups.values()]

@@ -39,7 +39,17 @@ def connect(store: str, *, system: str = "default", wait: float = 10, **options:
 
 
 def scheduler_address(store: str, *, system: str = "default", wait: float = 10) -> str:
-    """Return where the scheduler of a system listens; parameters and errors are those of `connect`."""
+    """Return where the scheduler of a system listens; errors are those of `connect`.
+
+    Parameters
+    ----------
+    store
+        URL of the store.
+    system
+        Which of the systems that are registered in it.
+    wait
+        Seconds to wait for a scheduler to be registered.
+    """
     # In a thread of its own: the caller, in a notebook for example, may have a running event loop.
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(asyncio.run, _find(store, system, wait)).result().address

@@ -24,6 +24,13 @@ class Provisioner(Protocol):
     async def launch(self, group: WorkerGroup, count: int) -> None:
         """Ask for more workers; return without waiting until they have started.
 
+        Parameters
+        ----------
+        group
+            What kind of worker.
+        count
+            How many.
+
         Raises
         ------
         ProvisionError
@@ -38,7 +45,13 @@ class Provisioner(Protocol):
         """
 
     async def remove(self, names: Collection[str]) -> None:
-        """End exactly these workers, and return when they have. It is no error if one is not there."""
+        """End exactly these workers, and return when they have. It is no error if one is not there.
+
+        Parameters
+        ----------
+        names
+            Names of the workers.
+        """
 
     async def workers(self) -> Mapping[str, str]:
         """Return the group of each worker that is there, by its name."""
@@ -47,4 +60,10 @@ class Provisioner(Protocol):
         """Return who has joined a scheduler, whether he is still there or not, as far as is remembered."""
 
     async def last_words(self, name: str) -> str:
-        """Return what is known of why a worker has ended, for humans; empty if nothing is."""
+        """Return what is known of why a worker has ended, for humans; empty if nothing is.
+
+        Parameters
+        ----------
+        name
+            Name of the worker.
+        """

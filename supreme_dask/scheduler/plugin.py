@@ -135,7 +135,7 @@ class SupremePlugin(SchedulerPlugin):
             self.scaling.end()
 
     def retreat(self, error: BaseException) -> None:
-        """Leave placement to plain Dask, because something here failed."""
+        """Leave placement to plain Dask, because of an ``error`` in this package."""
         if not self.active:
             return
         log.error("supreme-dask failed; plain Dask places from now on", exc_info=error)

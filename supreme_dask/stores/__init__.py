@@ -79,6 +79,13 @@ def open_store(url: str, system: str = "") -> Store:
     ``sharded:east=etcd://…;west=etcd://…``   systems spread over several stores of one kind or another
     ========================================  ==============================================
 
+    Parameters
+    ----------
+    url
+        One of the forms above.
+    system
+        Name of the system, of which only ``sharded:`` makes use.
+
     Raises
     ------
     StoreAddressError

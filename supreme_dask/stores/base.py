@@ -104,6 +104,15 @@ class Store(ABC):
     async def put(self, key: str, value: bytes, *, lease: int = 0) -> Revision:
         """Set a key whatever it held, and return the revision.
 
+        Parameters
+        ----------
+        key
+            The key.
+        value
+            What it is to hold.
+        lease
+            Lease with which the key vanishes; 0 for none.
+
         Raises
         ------
         LeaseLostError

@@ -31,11 +31,20 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 GRACE = 24 * 3600.0
+"""Seconds for which a file is kept that no pointer names: its pointer may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which file holds a blob: its content's hash and its size in bytes."""
+    """Which file holds a blob: its content's hash and its size in bytes.
+
+    Attributes
+    ----------
+    sha256 : str
+        SHA-256 of the content, in hexadecimal.
+    size : int
+        Bytes of the content.
+    """
 
     sha256: str
     size: int
@@ -48,9 +57,13 @@ class Blobs:
     ----------
     store
         Open; it keeps the pointers.
+    system
+        Name of the system.
     url
         Directory for the files, as fsspec writes it: ``file:///srv/blobs``, ``s3://bucket/blobs``. One system
         has one directory for itself.
+    now
+        Clock, in seconds since 1970 (UTC).
     options
         Of the file system, such as its credentials.
     """

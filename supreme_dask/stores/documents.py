@@ -58,6 +58,8 @@ class Documents:
     ----------
     store
         Open.
+    system
+        Name of the system.
     keep
         Newest revisions of each document that are kept in any case.
     now
@@ -84,6 +86,14 @@ class Documents:
 
         Parameters
         ----------
+        document
+            Name of the document, such as ``"policy/default"``.
+        content
+            Names with values, which its schema must allow; None to remove it.
+        author
+            Name of the author, for the history.
+        why
+            Reason, for the history.
         expected
             Number of the newest revision as the author knows it, 0 for none; None: whatever it is now.
 
@@ -102,6 +112,19 @@ class Documents:
         self, document: str, to: int, *, author: str, why: str = "", expected: int | None = None
     ) -> DocumentRevision:
         """Publish the content of an earlier revision again.
+
+        Parameters
+        ----------
+        document
+            Name of the document, such as ``"policy/default"``.
+        to
+            Number of the earlier revision.
+        author
+            Name of the author, for the history.
+        why
+            Reason, for the history.
+        expected
+            As for `publish`.
 
         Raises
         ------
@@ -126,7 +149,15 @@ class Documents:
             log.debug("Revision %d of %s was dropped while it was read", head.number, document)
 
     async def read(self, document: str, number: int) -> DocumentRevision:
-        """Return one revision of a document, or raise `NotPublishedError`."""
+        """Return one revision of a document, or raise `NotPublishedError`.
+
+        Parameters
+        ----------
+        document
+            Name of the document, such as ``"policy/default"``.
+        number
+            Number of the revision.
+        """
         found = await self._find(document, number)
         if found is None:
             known = [str(one.number) for one in await self.history(document)]
@@ -148,7 +179,17 @@ class Documents:
         return history
 
     async def difference(self, document: str, before: int, after: int) -> tuple[Difference, ...]:
-        """Return in what two revisions of a document differ."""
+        """Return in what two revisions of a document differ.
+
+        Parameters
+        ----------
+        document
+            Name of the document, such as ``"policy/default"``.
+        before
+            Number of one revision.
+        after
+            Number of the other.
+        """
         one, other = await self.read(document, before), await self.read(document, after)
         return differences(one.content, other.content)
 
@@ -173,6 +214,13 @@ class Documents:
     async def tag(self, name: str, *, author: str) -> Tag:
         """Give a name to how all documents are now; a name can be given once.
 
+        Parameters
+        ----------
+        name
+            Name of the tag.
+        author
+            Name of the author, for the history.
+
         Raises
         ------
         PublishConflictError
@@ -192,7 +240,13 @@ class Documents:
         return tag
 
     async def untag(self, name: str) -> None:
-        """Forget a tag. What only it held is dropped when its document is published next."""
+        """Forget a tag. What only it held is dropped when its document is published next.
+
+        Parameters
+        ----------
+        name
+            Name of the tag.
+        """
         await self._store.delete(self._keys.tag(name))
 
     async def tags(self) -> dict[str, Tag]:
@@ -208,6 +262,15 @@ class Documents:
         documents of 1 MiB together are one transaction, which happens whole or not at all. Beyond, there are
         several: if somebody publishes one of the documents meanwhile, the error says which were returned
         before. To finish, roll back to the same time or tag again.
+
+        Parameters
+        ----------
+        to
+            Seconds since 1970 (UTC), or the name of a tag.
+        author
+            Name of the author, for the history.
+        why
+            Reason, for the history.
 
         Returns
         -------
@@ -237,6 +300,11 @@ class Documents:
 
     async def changes(self, to: float | str) -> dict[str, tuple[Difference, ...]]:
         """Return what `roll_back_all` would change, by document.
+
+        Parameters
+        ----------
+        to
+            Seconds since 1970 (UTC), or the name of a tag.
 
         Raises
         ------

@@ -26,7 +26,15 @@ from supreme_dask.stores.values import (
 
 
 class MemoryStore(Store):
-    """A store in this process. ``memory://name`` is one store wherever its name is used."""
+    """A store in this process. ``memory://name`` is one store wherever its name is used.
+
+    Parameters
+    ----------
+    contents
+        What it keeps, which several handles may share.
+    address
+        URL of the store.
+    """
 
     def __init__(self, contents: Contents, address: str = "memory://") -> None:
         self._contents = contents
@@ -35,7 +43,7 @@ class MemoryStore(Store):
 
     @classmethod
     def from_address(cls, address: Address) -> MemoryStore:
-        """Return a handle on the store of that name, or on a new one without a name."""
+        """Return a handle on the store that ``address`` names, or on a new one if it names none."""
         address.check_options(())
         if address.path or len(address.hosts) > 1:
             raise address.problem("a memory store has at most a name: memory://name")

@@ -62,11 +62,22 @@ class Absent:
 
 
 Compare: TypeAlias = ModRevisionIs | CreateRevisionIs | ValueIs | Exists | Absent
+"""What a transaction may require of one key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Set a key, which vanishes with the lease if one is given; an earlier lease lets go of it."""
+    """Set a key, which vanishes with the lease if one is given; an earlier lease lets go of it.
+
+    Attributes
+    ----------
+    key : str
+        The key.
+    value : bytes
+        What it is to hold.
+    lease : int
+        Lease with which the key vanishes; 0 for none.
+    """
 
     key: str
     value: bytes
@@ -88,6 +99,7 @@ class DeletePrefix:
 
 
 Operation: TypeAlias = Put | Delete | DeletePrefix
+"""What a transaction may do."""
 
 
 def holds(compare: Compare, kv: KeyValue | None) -> bool:

@@ -18,6 +18,7 @@ from supreme_dask.stores.offences import offences
 POLICY, GROUPS = "policy/default", "groups/default"
 """The documents by which a system is scaled."""
 MOST_BYTES = 64 * 1024
+"""Largest size of a document, in bytes of its JSON."""
 _find = partial(extensions.find, "policies")
 
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 100_000}
@@ -135,6 +136,15 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 def check(document: str, kind: str, content: Content) -> None:
     """Raise unless a document may be published; None, its removal, may.
 
+    Parameters
+    ----------
+    document
+        Name of the document, such as ``"policy/default"``.
+    kind
+        ``policy`` or ``groups``.
+    content
+        Names with values; None for a removal.
+
     Raises
     ------
     DocumentError
@@ -157,6 +167,8 @@ def policy(content: Mapping[str, Any], groups: Collection[str] | None = None) ->
 
     Parameters
     ----------
+    content
+        Options by the name of the rule.
     groups
         Names of all groups that there will be; None if they are not known.
 
@@ -173,6 +185,11 @@ def policy(content: Mapping[str, Any], groups: Collection[str] | None = None) ->
 
 def groups(content: Mapping[str, Any]) -> list[WorkerGroup]:
     """Return the worker groups that a document describes.
+
+    Parameters
+    ----------
+    content
+        Options by the name of the group.
 
     Raises
     ------

@@ -15,6 +15,10 @@ class KeyValue:
 
     Attributes
     ----------
+    key : str
+        The key.
+    value : bytes
+        What it holds.
     create_revision : int
         Revision that put the key when it was not there.
     mod_revision : int
@@ -35,7 +39,15 @@ class KeyValue:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All keys under a prefix, ascending, as they were at one revision: watch `after` it."""
+    """All keys under a prefix, ascending, as they were at one revision: watch `after` it.
+
+    Attributes
+    ----------
+    revision : int
+        Revision at which they were so.
+    items : tuple of KeyValue
+        The keys, ascending.
+    """
 
     revision: Revision
     items: tuple[KeyValue, ...]
@@ -51,7 +63,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All changes that one revision made under a watched prefix."""
+    """All changes that one revision made under a watched prefix.
+
+    Attributes
+    ----------
+    revision : int
+        Revision that made them.
+    events : tuple of Event
+        What changed.
+    """
 
     revision: Revision
     events: tuple[Event, ...]
@@ -59,7 +79,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease, and the seconds for which it was granted or renewed."""
+    """A lease, and the seconds for which it was granted or renewed.
+
+    Attributes
+    ----------
+    id : int
+        Its number.
+    ttl : int
+        Seconds.
+    """
 
     id: int
     ttl: int
@@ -77,6 +105,13 @@ class Refused:
     """A compare did not hold, nothing was changed.
 
     `current` is what the compared keys that exist held at that moment.
+
+    Attributes
+    ----------
+    revision : int
+        Revision of the store at that moment.
+    current : dict
+        The compared keys that exist, with what they held.
     """
 
     revision: Revision
@@ -84,3 +119,4 @@ class Refused:
 
 
 Outcome: TypeAlias = Committed | Refused
+"""What became of a transaction."""

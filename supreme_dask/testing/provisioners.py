@@ -54,11 +54,25 @@ class ProvisionerContract:
 
     @abstractmethod
     def open(self, directory: Path) -> AbstractAsyncContextManager[Provisioner]:
-        """Return a provisioner that knows the three groups and has no workers."""
+        """Return a provisioner that knows the three groups and has no workers.
+
+        Parameters
+        ----------
+        directory
+            Empty; for what the provisioner keeps.
+        """
 
     @abstractmethod
     async def crash(self, provisioner: Any, name: str) -> None:
-        """End a worker, as by an accident."""
+        """End a worker, as by an accident.
+
+        Parameters
+        ----------
+        provisioner
+            What `open` returned, entered.
+        name
+            Name of the worker.
+        """
 
     @with_provisioner
     async def test_exactly_so_many_are_launched(self, provisioner: Provisioner) -> None:

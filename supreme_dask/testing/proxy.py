@@ -12,6 +12,11 @@ _HOST = "127.0.0.1"
 class Proxy:
     """A TCP proxy on loopback before a server. Cut, it forwards and answers nothing, as a firewall.
 
+    Parameters
+    ----------
+    target
+        Where the server listens, as ``host:port``.
+
     Attributes
     ----------
     host : str
@@ -41,7 +46,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def cut(self, *, answers_only: bool = False) -> None:
-        """Forward nothing more, or requests only; connections stay open."""
+        """Forward nothing more, or requests with ``answers_only``; connections stay open."""
         self._answers.clear()
         if not answers_only:
             self._requests.clear()

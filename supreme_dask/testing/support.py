@@ -38,7 +38,19 @@ def with_store(test: Callable[[Any, Store], Awaitable[None]]) -> Callable[[Any, 
 
 
 async def collect(store: Store, prefix: str, *, after: int, until: Callable[[list[Changes]], bool]) -> list[Changes]:
-    """Watch a prefix until enough was seen."""
+    """Watch a prefix until enough was seen.
+
+    Parameters
+    ----------
+    store
+        Open.
+    prefix
+        Prefix of the keys.
+    after
+        Revision after which the changes begin.
+    until
+        Tells of the changes so far whether they are enough.
+    """
     seen: list[Changes] = []
     async with aclosing(store.watch(prefix, after=after)) as watch:
         async for changes in watch:

@@ -11,7 +11,17 @@ from supreme_dask.core.policies.situation import Situation
 
 @dataclass(frozen=True, slots=True)
 class AtLeast:
-    """A group should have so many workers at least, those on their way in counted."""
+    """A group should have so many workers at least, those on their way in counted.
+
+    Attributes
+    ----------
+    group : str
+        Name of the group.
+    workers : int
+        How many.
+    reason : str
+        Why, as a sentence for operators.
+    """
 
     group: str
     workers: int
@@ -20,7 +30,17 @@ class AtLeast:
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """A group should have so many workers at most."""
+    """A group should have so many workers at most.
+
+    Attributes
+    ----------
+    group : str
+        Name of the group.
+    workers : int
+        How many.
+    reason : str
+        Why, as a sentence for operators.
+    """
 
     group: str
     workers: int
@@ -29,7 +49,17 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """These workers of a group may go, first named first; nobody else is touched for it."""
+    """These workers of a group may go, first named first; nobody else is touched for it.
+
+    Attributes
+    ----------
+    group : str
+        Name of the group.
+    names : tuple of str
+        Names of the workers.
+    reason : str
+        Why, as a sentence for operators.
+    """
 
     group: str
     names: tuple[str, ...]
@@ -42,6 +72,8 @@ class Cap:
 
     Attributes
     ----------
+    reason : str
+        Why, as a sentence for operators.
     workers : int or None
         How many may be launched; None for no limit.
     cost : float or None
@@ -55,12 +87,19 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """Work waits that no group could ever host."""
+    """Work waits that no group could ever host.
+
+    Attributes
+    ----------
+    reason : str
+        Why, as a sentence for operators.
+    """
 
     reason: str
 
 
 Proposal = AtLeast | AtMost | Spare | Cap | Unmet
+"""What a rule may ask for."""
 
 
 @runtime_checkable
@@ -72,12 +111,24 @@ class Rule(Protocol):
     """
 
     def propose(self, situation: Situation) -> Iterable[Proposal]:
-        """Return what this rule would have."""
+        """Return what this rule would have.
+
+        Parameters
+        ----------
+        situation
+            Workers, waiting tasks and groups at this moment.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Rules by name, in the order in which they were written."""
+    """Rules by name, in the order in which they were written.
+
+    Attributes
+    ----------
+    rules : tuple of (str, Rule)
+        Each rule with its name.
+    """
 
     rules: tuple[tuple[str, Rule], ...]

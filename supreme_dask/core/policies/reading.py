@@ -58,6 +58,8 @@ def read_policy(content: Content, find: Find | None = None, malformed: Collectio
 
     Parameters
     ----------
+    content
+        The document: options by the name of the rule.
     find
         Returns what makes an extension's rule, by its name; it is called with the options of the rule.
     malformed
@@ -81,6 +83,13 @@ def unknown_groups(content: Content, known: Collection[str]) -> list[str]:
 
     Groups may come later than the policy, and a rule does nothing for one that is not there; whoever knows the groups
     decides whether that is wrong.
+
+    Parameters
+    ----------
+    content
+        The document: options by the name of the rule.
+    known
+        Names of the groups that exist.
     """
     return [
         f"$.{path}: unknown group {group!r}; known are {', '.join(known) or 'none'}"

@@ -101,7 +101,7 @@ class EtcdStore(Store):
 
     @classmethod
     def from_address(cls, address: Address) -> EtcdStore:
-        """Return the store of that cluster and prefix."""
+        """Return the store of the cluster and the prefix that ``address`` names."""
         address.check_options(_OPTIONS)
         if not address.hosts:
             raise address.problem("no member: etcd://host1:2379,host2:2379/prefix")

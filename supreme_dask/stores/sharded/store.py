@@ -80,6 +80,13 @@ class ShardedStore(Store):
 
     What callers ask is checked once, here, and the shard's unchecked methods are called: with the fence, a
     transaction has one compare more than a caller may give.
+
+    Parameters
+    ----------
+    shards
+        The stores.
+    system
+        Name of the system.
     """
 
     def __init__(self, shards: Shards, system: str) -> None:
@@ -94,7 +101,15 @@ class ShardedStore(Store):
 
     @classmethod
     def named(cls, url: str, system: str) -> ShardedStore:
-        """Return the store of a system at an address of several shards."""
+        """Return the store of a system at an address of several shards.
+
+        Parameters
+        ----------
+        url
+            ``sharded:`` and the URL of each shard by its name.
+        system
+            Name of the system.
+        """
         shards = Shards.named(url)
         if not system:
             raise StoreAddressError(shards.shown, "it has several shards: say of which system")

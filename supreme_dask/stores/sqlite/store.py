@@ -41,6 +41,17 @@ class SQLiteStore(Store):
         Revisions that can still be read, at least; 10000.
     ``max-bytes``
         Size at which writes are refused with `StoreFullError`; without it, the disk is the limit.
+
+    Parameters
+    ----------
+    path
+        The file.
+    synchronous
+        As in the address.
+    keep
+        As in the address.
+    most_bytes
+        ``max-bytes`` of the address; 0 for no limit.
     """
 
     def __init__(self, path: Path, *, synchronous: str = "full", keep: int = 10_000, most_bytes: int = 0) -> None:
@@ -56,7 +67,7 @@ class SQLiteStore(Store):
 
     @classmethod
     def from_address(cls, address: Address) -> SQLiteStore:
-        """Return the store of that file."""
+        """Return the store of the file that ``address`` names."""
         address.check_options(_OPTIONS)
         if address.hosts:
             raise address.problem("a path begins with a third slash: sqlite:///path/to/file")
