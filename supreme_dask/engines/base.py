@@ -49,6 +49,8 @@ class ResourceProfile:
         DemandError
             If an amount cannot be understood.
         """
+        if not isinstance(self.others, Mapping):
+            raise DemandError("others", self.others, 'expected amounts by name, such as {"GPU": 1}')
         measured = {CPU: self.cpu_required, MEMORY: self.memory_required, NETWORK: self.network_required}
         stated = {name: amount for name, amount in measured.items() if amount is not None}
         return Resources.parse({**self.others, **stated})

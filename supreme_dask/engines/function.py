@@ -64,6 +64,8 @@ def engine(
     ------
     DemandError
         If an amount cannot be understood.
+    TypeError
+        If what is to run is no function.
 
     Examples
     --------
@@ -96,6 +98,8 @@ class FunctionEngine(BaseSupremeEngine, Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R], estimates: Mapping[str, Estimate]) -> None:
+        if not callable(function):
+            raise TypeError(f"function: {function!r}: expected a function, such as engine(sorted, memory='1 GiB')")
         functools.update_wrapper(self, function, assigned=("__module__", "__qualname__", "__doc__"))
         self.name = getattr(function, "__name__", type(function).__name__)
         self.function = function

@@ -50,6 +50,8 @@ def scheduler_address(store: str, *, system: str = "default", wait: float = 10) 
     wait
         Seconds to wait for a scheduler to be registered.
     """
+    if not isinstance(wait, (int, float)) or not wait >= 0:
+        raise ValueError(f"wait: {wait!r}: expected seconds of 0 or more, such as 10")
     # In a thread of its own: the caller, in a notebook for example, may have a running event loop.
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(asyncio.run, _find(store, system, wait)).result().address

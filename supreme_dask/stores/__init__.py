@@ -93,6 +93,8 @@ def open_store(url: str, system: str = "") -> Store:
     MissingExtraError
         If the store needs packages that are not installed.
     """
+    if not isinstance(url, str):
+        raise StoreAddressError(repr(url), "expected a URL, such as sqlite:///path/to/file")
     if url.startswith("sharded:"):
         from supreme_dask.stores.sharded import ShardedStore
 
