@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dask.system import CPU_COUNT
@@ -62,7 +62,9 @@ class SupremeCluster(SpecCluster):
     DemandError
         If a worker cannot have the threads or the memory that are asked for.
     TypeError
-        If a parameter is none of these; what to write is in the message.
+        If a parameter is none of these, or a group is no `WorkerGroup`; what to write is in the message.
+    ValueError
+        If nothing can listen on ``host``, ``port`` or ``dashboard_address``.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class SupremeCluster(SpecCluster):
         _check_main_module()
         equal = {name: value for name in _EQUAL if (value := options.pop(name, None)) is not None}
         _check_options(options)
+        _check_addresses(host, port, dashboard_address)
         self.groups = _groups(groups, equal)
         if policy is not None:
             # What is wrong with it is better said before anything has started.
@@ -291,10 +294,13 @@ def _groups(groups: Sequence[WorkerGroup] | None, asked: Mapping[str, Any]) -> l
     if groups is not None:
         if asked:
             raise TypeError(f"{next(iter(asked))} is for a cluster without groups: here each WorkerGroup says it")
-        names = [group.name for group in groups]
+        given = list(groups) if isinstance(groups, Iterable) else None
+        if given is None or not all(isinstance(group, WorkerGroup) for group in given):
+            raise TypeError(f'groups: {groups!r}: expected a list of groups, such as [WorkerGroup("small", cpu=2)]')
+        names = [group.name for group in given]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise DemandError("groups", twice, "two groups have this name, by which their workers are told apart")
-        return list(groups)
+        return given
     workers = asked.get("n_workers", 1)
     if not isinstance(workers, int) or workers < 0:
         raise DemandError("n_workers", workers, "expected a whole number of 0 or more")
@@ -308,6 +314,22 @@ def _groups(groups: Sequence[WorkerGroup] | None, asked: Mapping[str, Any]) -> l
             count=workers,
         )
     ]
+
+
+def _check_addresses(host: object, port: object, dashboard: object) -> None:
+    """Refuse what no process can listen on, before one is started."""
+    if not isinstance(host, str) or not host:
+        raise ValueError(f"host: {host!r}: expected a name or an address, such as '127.0.0.1'")
+    if port is not None and not _is_port(port):
+        raise ValueError(f"port: {port!r}: expected a whole number from 0 to 65535, such as 8786")
+    if dashboard is not None and not isinstance(dashboard, str) and not _is_port(dashboard):
+        raise ValueError(
+            f"dashboard_address: {dashboard!r}: expected host and port, such as '127.0.0.1:8787', or None"
+        )
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
 
 
 def _check_options(options: Mapping[str, Any]) -> None:

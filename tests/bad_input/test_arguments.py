@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import supreme_dask
-from supreme_dask import ResourceProfile, WorkerGroup, connect, engine
+from supreme_dask import ResourceProfile, SupremeCluster, WorkerGroup, connect, engine
 from supreme_dask.orchestrator.connection import scheduler_address
 from supreme_dask.stores import open_store
 
@@ -19,6 +19,11 @@ NO_SECONDS = [None, -1, math.nan, -math.inf, "10", "x", [], {}, 3 + 1j]
 NO_AMOUNTS = [True, -1, math.nan, math.inf, "", "x", "größer", b"x", [], [1], {}, 3 + 1j]
 NO_NAMES = [None, True, -1, 1.5, "", "a/b", "größer", "x" * 64, b"x", [], {}, "a\nb"]
 NO_COUNTS = [None, True, -1, 1.5, math.nan, math.inf, "2", b"x", [], {}]
+
+NO_GROUPS = [True, -1, 1.5, math.nan, "small", b"x", [1], ["small"], {"small": {}}, WorkerGroup("small"), object]
+NO_HOSTS = [None, True, -1, 1.5, math.nan, 10**30, "", b"127.0.0.1", [], {}]
+NO_PORTS = [True, -1, 65536, 10**30, 1.5, math.nan, math.inf, "x", "8786", b"x", [], {}]
+NO_ADDRESSES = [True, -1, 65536, 1.5, math.nan, b"127.0.0.1:0", [], {}]
 
 # What takes it, its name in the message, and what it does not take.
 TABLE = [
@@ -34,6 +39,10 @@ TABLE = [
     (connect, "", NO_STRINGS),
     (lambda value: scheduler_address("memory://", wait=value), "wait", NO_SECONDS),
     (WorkerGroup, "name", NO_NAMES),
+    (SupremeCluster, "groups", NO_GROUPS),
+    (lambda value: SupremeCluster(host=value), "host", NO_HOSTS),
+    (lambda value: SupremeCluster(port=value), "port", NO_PORTS),
+    (lambda value: SupremeCluster(dashboard_address=value), "dashboard_address", NO_ADDRESSES),
     *((lambda value, name=name: WorkerGroup("a", **{name: value}), name, NO_COUNTS) for name in ("count", "minimum")),
     *(
         (lambda value, name=name: WorkerGroup("a", **{name: value}), name, NO_AMOUNTS)
@@ -57,3 +66,8 @@ def test_it_is_refused_in_one_line(takes, name, value):
     assert repr(value)[:9] in said  # long ones are shortened
     # In our own words, and before anything else has taken the value.
     assert caught.traceback[-1].path.is_relative_to(PACKAGE)
+
+
+def test_groups_may_be_any_iterable():
+    with SupremeCluster((WorkerGroup(name, count=0) for name in "ab"), dashboard_address=None) as cluster:
+        assert [group.name for group in cluster.groups] == ["a", "b"]
