@@ -6,6 +6,8 @@ import reprlib
 
 from supreme_dask.errors.base import SupremeError, listed
 
+_LONGEST = 40  # characters of a resource's name in a message
+
 
 class DemandError(SupremeError, ValueError):
     """An amount of a resource, or the name of one, that cannot be understood.
@@ -19,7 +21,8 @@ class DemandError(SupremeError, ValueError):
     """
 
     def __init__(self, resource: object, amount: object, problem: str) -> None:
-        name = resource if isinstance(resource, str) else _shown(resource)
+        is_plain = isinstance(resource, str) and 0 < len(resource) <= _LONGEST and resource.isprintable()
+        name = resource if is_plain else _shown(resource)
         super().__init__(f"{name}={_shown(amount)}: {problem}")
         self.resource = resource
         self.amount = amount

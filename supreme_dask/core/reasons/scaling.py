@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Sequence
 
 from supreme_dask.core.reasons.words import amount, counted
@@ -115,7 +116,7 @@ def no_group(type_: str, resource: str, needed: int, found: int, known: Sequence
     need, most = amount(resource, needed), amount(resource, found)
     start = f"tasks {type_!r} can run on no worker of any group"
     if known and resource not in known:
-        return f"{start}: none declares {resource!r}{or_so(resource, known)}"
+        return f"{start}: none declares {reprlib.repr(resource)}{or_so(resource, known)}"
     return f"{start}: they need {resource} {need}, the most that one has is {most}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 
 from supreme_dask.core.reasons.words import amount
@@ -56,7 +57,8 @@ def waiting(type_: str, why: Unplaceable) -> str:
         return f"{start} a worker on which nothing else runs, because their memory is not known yet"
     needed, found = amount(why.resource, why.needed), amount(why.resource, why.found)
     if why.instead:
-        return f"{start} a worker that declares {why.resource!r}{or_so(why.resource, why.instead)}: none does"
+        instead = or_so(why.resource, why.instead)
+        return f"{start} a worker that declares {reprlib.repr(why.resource)}{instead}: none does"
     if not why.ever:
         return f"{start} a larger worker: they need {why.resource} {needed}, the largest worker has {found}"
     nearest = f"{found} are free on {why.address}, which comes nearest"
