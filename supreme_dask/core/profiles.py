@@ -12,9 +12,6 @@ from typing import Any, Self
 from supreme_dask.core.needs import Needs, Seen
 from supreme_dask.core.predictors import TYPICAL_PRICE
 
-MEASURED_KEY = "supreme"
-"""Where a worker puts a measurement into the metadata of a task, which travels with its result."""
-
 RESERVED_KEY = "supreme-reserved"
 """The annotation that tells a worker the bytes set aside for a task, whether its next error is its own, and whether
 the bytes were declared."""

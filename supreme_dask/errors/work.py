@@ -150,6 +150,23 @@ class ProvisionError(SupremeError, RuntimeError):
         self.reason = reason
 
 
+class MessageError(SupremeError, ValueError):
+    """A message of another process that cannot be read. It is left aside; everything else goes on.
+
+    Attributes
+    ----------
+    message : str
+        Which one, such as ``supreme-hello``.
+    field : str
+        Name of the value that is wrong; empty if it is the whole message.
+    """
+
+    def __init__(self, message: str, field: str, value: object, problem: str) -> None:
+        super().__init__(f"{message}: {field + '=' if field else ''}{_shown(value)}: {problem}")
+        self.message = message
+        self.field = field
+
+
 class IncompatibleDaskError(SupremeError, RuntimeError):
     """The installed distributed differs from the ones we know how to extend.
 

@@ -24,7 +24,7 @@ from distributed.active_memory_manager import (
 from distributed.core import Status
 from distributed.scheduler import NoValidWorkerError, NoWorkerError, Recs, Scheduler, TaskState, WorkerState
 
-from supreme_dask.core.profiles import MEASURED_KEY
+from supreme_dask.core.wire import MEASURED_KEY
 
 log = logging.getLogger(__name__)
 

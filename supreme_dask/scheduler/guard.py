@@ -44,6 +44,20 @@ def or_stock(plugin: _Retreats, stock: Callable[..., R], ours: Callable[..., R])
     return call
 
 
+def or_both_fail(plugin: _Retreats, stock: Callable[..., R], ours: Callable[..., R]) -> Callable[..., R]:
+    """Return the same as `or_stock` for what others call: should `stock` fail too, then it is the caller's fault."""
+
+    def call(*args: Any, **kwargs: Any) -> R:
+        try:
+            return ours(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  (whatever it is, plain Dask must go on)
+            result = stock(*args, **kwargs)
+            plugin.retreat(error)
+            return result
+
+    return call
+
+
 def _attempt(plugin: _Retreats, hook: Callable[..., None], *args: Any, **kwargs: Any) -> None:
     if plugin.active:
         try:

@@ -7,8 +7,7 @@ worker that is killed otherwise, also by the kernel, is one that died, and Dask 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from dask.typing import Key
 from distributed.scheduler import Scheduler
@@ -25,7 +24,6 @@ from supreme_dask.scheduler.demands import Demands
 
 log = logging.getLogger(__name__)
 
-EVENT = "worker-restart-memory"
 _LOST_WORKERS = 20  # remembered: the nanny's event may come after the end of its worker
 
 
@@ -81,14 +79,13 @@ class MemoryKills:
         if len(self._lost) > _LOST_WORKERS:
             del self._lost[next(iter(self._lost))]
 
-    def told(self, event: Mapping[str, Any]) -> None:
-        """Take in that a nanny ends its worker for its memory, or has just done so."""
-        address = event["worker"]
+    def told(self, address: str, process: int) -> None:
+        """Take in that a nanny ends its worker, whose process held so many bytes, or has just done so."""
         row = self._admission.ledger.rows.get(address)
         if row is not None:
             suspects = verdicts.suspects(row.tasks.values())
             self._hands.acquit(observe.processing(self._scheduler, address))
-            used = event["rss"] - self._base(address) - observe.stored(self._scheduler, address)
+            used = process - self._base(address) - observe.stored(self._scheduler, address)
             self._judge(address, suspects, row.capacity[MEMORY_AXIS], used)
         elif (gone := next((one for one in self._lost if one.address == address), None)) is not None:
             lost = self._lost.pop(gone)

@@ -14,10 +14,11 @@ from distributed.scheduler import Scheduler, TaskState, WorkerState
 from distributed.scheduler import heartbeat_interval as _interval
 
 from supreme_dask.core.handover import Sole
-from supreme_dask.core.profiles import MEASURED_KEY, Measurement
+from supreme_dask.core.profiles import Measurement
 from supreme_dask.core.relief import Result
 from supreme_dask.core.resources import CPU, MEMORY, NETWORK, Resources, own_units, parse_amount
 from supreme_dask.core.shapes import Inputs, Restrictions, Task
+from supreme_dask.core.wire import Measured
 from supreme_dask.errors import DemandError
 from supreme_dask.task_types import name_of
 
@@ -61,7 +62,7 @@ def restrictions(ts: TaskState) -> Restrictions:
 
 
 def measurement(
-    startstops: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any], ts: TaskState
+    startstops: Iterable[Mapping[str, Any]], measured: Measured | None, ts: TaskState
 ) -> Measurement | None:
     """Return what a worker told of a finished task; None if it did not even tell how long it took."""
     for step in startstops:
@@ -70,13 +71,11 @@ def measurement(
             break
     else:
         return None
-    measured = metadata.get(MEASURED_KEY)
     result = max(ts.nbytes, 0)
     if measured is None:
         return Measurement(wall, result=result)
-    cpu, memory, exact, _ = measured
     inputs = sum(dependency.get_nbytes() for dependency in ts.dependencies)
-    return Measurement(wall, cpu, memory, bool(exact), inputs, result=result)
+    return Measurement(wall, measured.cpu, measured.memory, measured.exact, inputs, result=result)
 
 
 def code_of(ts: TaskState) -> str:
@@ -87,13 +86,6 @@ def code_of(ts: TaskState) -> str:
     """
     code = getattr(getattr(ts.run_spec, "func", None), "__code__", None)
     return _hash_of(code) if isinstance(code, CodeType) else ""
-
-
-def held_afterwards(metadata: Mapping[str, Any]) -> int | None:
-    """Return the bytes that a worker's process held when a task had ended; None unless it had run alone."""
-    measured = metadata.get(MEASURED_KEY)
-    held: int | None = measured[3] if measured is not None else None
-    return held
 
 
 def is_running(scheduler: Scheduler, address: str) -> bool:

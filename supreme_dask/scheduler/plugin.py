@@ -19,8 +19,8 @@ from distributed.scheduler import Recs, Scheduler, TaskState, WorkerState
 from tornado.ioloop import PeriodicCallback
 
 from supreme_dask import compatibility, config
+from supreme_dask.core import wire
 from supreme_dask.core.admission import Admission
-from supreme_dask.core.axes import UNLIMITED
 from supreme_dask.core.profiles import RESERVED_KEY
 from supreme_dask.core.rows import Reservation
 from supreme_dask.errors import IncompatibleDaskError
@@ -30,8 +30,8 @@ from supreme_dask.scheduler.autoscalers import Autoscalers
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
 from supreme_dask.scheduler.ghosts import Ghosts
-from supreme_dask.scheduler.guard import guarded, or_stock, safely
-from supreme_dask.scheduler.kills import EVENT as KILLED
+from supreme_dask.scheduler.guard import guarded, or_both_fail, or_stock, safely
+from supreme_dask.scheduler.inbox import Inbox, answering
 from supreme_dask.scheduler.kills import MemoryKills
 from supreme_dask.scheduler.memory import MemoryWatch
 from supreme_dask.scheduler.placing import Placing
@@ -75,6 +75,7 @@ class SupremePlugin(SchedulerPlugin):
     def __init__(self) -> None:
         self.active = False
         self.admission = Admission(config.settings())
+        self._inbox = Inbox()
 
     # --------------------------------------------------------------------------- begin and end
     async def start(self, scheduler: Scheduler) -> None:
@@ -174,11 +175,10 @@ class SupremePlugin(SchedulerPlugin):
     def _for_autoscalers(self) -> dict[str, Callable[..., Any]]:
         """Return what is both a method of the scheduler, which its HTTP routes call, and a call that it answers."""
         names = ("adaptive_target", "workers_to_close", "retire_workers")
-        return {name: self._or_stock(name, getattr(self._autoscalers, name)) for name in names}
+        return {name: or_both_fail(self, self._stock(name), getattr(self._autoscalers, name)) for name in names}
 
     def _handlers(self) -> dict[str, Callable[..., None]]:
-        return {
-            "long-running": self._long_running,
+        hooks: dict[str, Callable[..., Any]] = {
             "steal-response": self._recall_answered,
             "supreme-done": self._thread_done,
             "supreme-hello": self._hello,
@@ -188,19 +188,26 @@ class SupremePlugin(SchedulerPlugin):
             "supreme-stopped": self._stopped,
             "supreme-grown": self._grown,
         }
+        return {**self._inbox.reading(hooks), "long-running": self._long_running}
 
     def _answers(self) -> dict[str, Callable[..., Any]]:
+        calls: dict[str, Callable[..., Any]] = {
+            "supreme_drain": self._drain,
+            "supreme_undrain": self._undrain,
+            "supreme_leave": self._leave,
+        }
         return {
-            "supreme_drain": or_stock(self, _no_more, self._drain),
-            "supreme_undrain": or_stock(self, _no_more, self._undrain),
-            "supreme_leave": or_stock(self, _no_more, self._leave),
+            **answering({call: or_stock(self, _no_more, answer) for call, answer in calls.items()}),
             "supreme_scale": self._scale,
             "versions": compatibility.with_version(self._scheduler.versions),
             **self._for_autoscalers(),
         }
 
     def _or_stock(self, name: str, ours: Callable[..., R]) -> Callable[..., R]:
-        return or_stock(self, partial(getattr(type(self._scheduler), name), self._scheduler), ours)
+        return or_stock(self, self._stock(name), ours)
+
+    def _stock(self, name: str) -> Callable[..., Any]:
+        return partial(getattr(type(self._scheduler), name), self._scheduler)
 
     @safely
     def _take_stock(self) -> None:
@@ -314,13 +321,13 @@ class SupremePlugin(SchedulerPlugin):
 
     def log_event(self, topic: str, msg: Any) -> None:
         """Listen to nannies. Called for every event of the cluster, of which few concern us."""
-        if topic == KILLED:
-            self._killed(msg)
+        if topic == wire.KILLED:
+            self._inbox.read(topic, msg, self._killed)
 
     @safely
-    def _killed(self, event: Mapping[str, Any]) -> None:
+    def _killed(self, *, worker: str, rss: int) -> None:
         self._relief.killed()
-        self._kills.told(event)
+        self._kills.told(worker, rss)
         self._placing.fill_soon()
 
     @safely
@@ -379,13 +386,13 @@ class SupremePlugin(SchedulerPlugin):
             self._placing.fill_soon()
 
     def _done(self, ts: TaskState, reservation: Reservation, told: Mapping[str, Any]) -> None:
-        metadata = told.get("metadata") or {}
-        measurement = observe.measurement(told.get("startstops", ()), metadata, ts)
+        measured = self._inbox.measured(told.get("metadata"))
+        measurement = observe.measurement(told.get("startstops", ()), measured, ts)
         self._hands.forget_measurement(ts)
         self.admission.finish(ts.key, measurement, monotonic())
         ws = self._scheduler.workers.get(reservation.row.address)
         if ws is not None:
-            self._memory.stored(ws, reservation.row, observe.held_afterwards(metadata))
+            self._memory.stored(ws, reservation.row, measured and measured.after)
         self._relief.done(ts.key)
 
     def _may_still_run(self, address: str, finish: str, stimulus_id: str) -> bool:
@@ -403,11 +410,11 @@ class SupremePlugin(SchedulerPlugin):
     # --------------------------------------------------------------------- messages of workers
     def _long_running(self, *, key: Key, worker: str, run_id: int, **told: Any) -> None:
         """Give back the thread of a task that seceded, before the stock handler looks for waiting ones."""
-        self._secede(key, worker, run_id)
+        self._inbox.read("long-running", {"key": key, "worker": worker, "run_id": run_id}, self._secede)
         self._scheduler.handle_long_running(key=key, worker=worker, run_id=run_id, **told)
 
     @safely
-    def _secede(self, key: Key, worker: str, run_id: int) -> None:
+    def _secede(self, *, key: Key, worker: str, run_id: int) -> None:
         ts = self._scheduler.tasks.get(key)
         reservation = self.admission.ledger.reservations.get(key)
         if ts is None or reservation is None or ts.run_id != run_id or reservation.row.address != worker:
@@ -415,7 +422,7 @@ class SupremePlugin(SchedulerPlugin):
         self.admission.secede(key)
 
     @safely
-    def _recall_answered(self, *, key: Key, state: str | None, worker: str, **_: Any) -> None:
+    def _recall_answered(self, *, key: Key, state: str | None, worker: str) -> None:
         self._placing.recall_answered(key, state, worker)
 
     @safely
@@ -433,28 +440,23 @@ class SupremePlugin(SchedulerPlugin):
         self._kills.overgrown(key, worker, process)
 
     @safely
-    def _stopped(self, *, key: Key, worker: str, **told: Any) -> None:
-        held, asked, free = (_amount(told.get(name)) for name in ("held", "asked", "free"))
+    def _stopped(self, *, key: Key, worker: str, held: int, asked: int, free: int) -> None:
         self._kills.stopped(key, worker, held=held, asked=asked, free=free)
 
     @safely
-    def _grown(self, *, key: Key, worker: str, held: object = 0, **_: Any) -> None:
-        self.admission.grown(key, worker, _amount(held))
+    def _grown(self, *, key: Key, worker: str, held: int) -> None:
+        self.admission.grown(key, worker, held)
 
     @safely
-    def _hello(self, *, worker: str, wall: bool | None = None, **_: Any) -> None:
+    def _hello(self, *, worker: str, wall: bool | None, version: int) -> None:
+        self._inbox.check_release(version)
         self._ghosts.metered(worker=worker)
         self._walls.told(worker, wall)
 
     @safely
-    def _thread_done(self, *, key: Key, worker: str, **_: Any) -> None:
+    def _thread_done(self, *, key: Key, worker: str) -> None:
         self._ghosts.done(key=key, worker=worker)
         self._placing.fill_soon()
-
-
-def _amount(told: object) -> int:
-    """Return bytes that a worker told; 0 if it told something else. No worker has more than that."""
-    return min(max(told, 0), UNLIMITED >> 2) if isinstance(told, int) else 0
 
 
 def _never(_: TaskState) -> bool:

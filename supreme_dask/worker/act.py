@@ -29,8 +29,8 @@ from distributed.worker import Worker
 from distributed.worker_state_machine import GatherDepBusyEvent, GatherDepFailureEvent, StateMachineEvent, TaskState
 
 from supreme_dask import compatibility
-from supreme_dask.core.profiles import MEASURED_KEY
 from supreme_dask.core.wall import Account, Levels, Patience
+from supreme_dask.core.wire import MEASURED_KEY
 from supreme_dask.task_types import name_of
 from supreme_dask.worker.children import Children
 from supreme_dask.worker.measure import Measured, Meter

@@ -16,6 +16,7 @@ from tornado.ioloop import PeriodicCallback
 from supreme_dask import config
 from supreme_dask.compatibility import with_version
 from supreme_dask.core.relief import Pressure
+from supreme_dask.core.wire import VERSION
 from supreme_dask.errors import IncompatibleDaskError
 from supreme_dask.worker.act import install_meter, pause_late, put_up_wall, retry_inputs, walls
 from supreme_dask.worker.children import Children
@@ -53,7 +54,7 @@ class MeterPlugin(WorkerPlugin):
         worker.stream_handlers["supreme-audit"] = self._audit
         worker.handlers["versions"] = with_version(worker.versions)
         wall = put_up_wall(worker, config.wall() if self._children is not None else None)
-        worker.batched_send({"op": "supreme-hello", "wall": wall})
+        worker.batched_send({"op": "supreme-hello", "wall": wall, "version": VERSION})
 
     def teardown(self, worker: Worker) -> None:
         """Look no more."""
