@@ -1,6 +1,6 @@
 """What workers, nannies and clients tell the scheduler plugin, beside what they tell Dask.
 
-It is read here and nowhere else, whatever was sent: another release, a damaged worker or a program of somebody's own
+It is read here and nowhere else, whatever was sent: another release, a damaged worker or a program of a user
 must not be able to turn placement off for all. A field that is not known is left out, since a later release may say
 more; one that is missing or of another kind makes a message unreadable, and the plugin goes on without it.
 """

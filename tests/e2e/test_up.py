@@ -34,6 +34,17 @@ def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
         assert up.wait(timeout=60) == 0
 
 
+def two_small_ones():
+    """Start the command in a process group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [*COMMAND, "--group", "small:cpu=1,memory=512MiB,count=2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def interrupt_a_child():
     """Return how a program ends that a task interrupts."""
     with subprocess.Popen(["sleep", "100"]) as child:
@@ -43,13 +54,7 @@ def interrupt_a_child():
 
 def test_ctrl_c_in_a_terminal_is_for_the_command_and_its_workers_print_nothing():
     """A terminal sends it to the whole process group."""
-    with subprocess.Popen(
-        [*COMMAND, "--group", "small:cpu=1,memory=512MiB,count=2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as up:
+    with two_small_ones() as up:
         try:
             address = re.search(r"tcp://[\d.:]+", up.stdout.readline()).group()
             with Client(address) as client:
@@ -73,13 +78,7 @@ def has_begun(process):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="signals are in Linux's /proc")
 @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 1.0])
 def test_ctrl_c_while_it_starts_ends_it_too(seconds):
-    with subprocess.Popen(
-        [*COMMAND, "--group", "small:cpu=1,memory=512MiB,count=2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as up:
+    with two_small_ones() as up:
         while not has_begun(up.pid):
             time.sleep(0.01)
         time.sleep(seconds)

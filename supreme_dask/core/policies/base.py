@@ -49,7 +49,7 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Spare:
-    """These workers of a group may go, first named first; nobody else is touched for it.
+    """These workers of a group may go, first named first; no other is touched for it.
 
     Attributes
     ----------
