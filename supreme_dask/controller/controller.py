@@ -19,6 +19,7 @@ from supreme_dask.core.reconciling import Reconciler
 from supreme_dask.errors import ProvisionError
 from supreme_dask.errors.base import whole
 from supreme_dask.provisioners.base import Provisioner
+from supreme_dask.stores.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Controller:
         self._provisioner = provisioner
         self._wanted = asyncio.Event()
         self._lock = asyncio.Lock()
+        self._outage = Outage(log)
         self._removals: set[asyncio.Task[None]] = set()
         self._blown: dict[str, str] = {}
         self._looks: asyncio.Task[None] | None = None
@@ -76,6 +78,12 @@ class Controller:
     def groups(self) -> Mapping[str, WorkerGroup]:
         """The worker groups of which it can make workers, by name."""
         return self._reconciler.groups
+
+    async def begin(self) -> None:
+        """Look once, however long the provisioner cannot be asked, and then by itself."""
+        while not await self._try_to_look():  # noqa: ASYNC110  a provisioner is asked, it tells nothing
+            await asyncio.sleep(_LOOK)
+        self.start()
 
     def start(self) -> None:
         """Begin to look by itself, on the running event loop, and return at once."""
@@ -137,14 +145,22 @@ class Controller:
     async def _look_on(self) -> None:
         while True:
             self._wanted.clear()
-            try:
-                await self.look()
-            except Exception:  # a provisioner may raise anything, and the next look may go well
-                log.exception("The workers cannot be looked after now")
+            if not await self._try_to_look():
                 await asyncio.sleep(_LOOK)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await self._wanted.wait()
+
+    async def _try_to_look(self) -> bool:
+        """Look, and return whether that was possible: a provisioner may raise anything, and the next look go well."""
+        try:
+            await self.look()
+        except Exception as error:
+            log.debug("Not looked after", exc_info=True)
+            self._outage.failed("The workers cannot be looked after now", whole(error))
+            return False
+        self._outage.ended("The workers are looked after again")
+        return True
 
     async def _take_in(self) -> None:
         """Learn which workers have arrived, and which are gone though they were not removed."""

@@ -72,8 +72,7 @@ class Following:
         """Go on until cancelled; the workers stay."""
         self._controller.lead(term=0)
         self._controller.on_progress = lambda _progress: self._news.set()
-        await self._controller.look()  # the first report must not say that there are no workers
-        self._controller.start()
+        await self._controller.begin()  # the first report must not say that there are no workers
         self._registration.start()
         try:
             while True:

@@ -21,7 +21,7 @@ class Outage:
         self._log = log
         self._lasts = False
 
-    def failed(self, meanwhile: str, error: BaseException) -> None:
+    def failed(self, meanwhile: str, error: BaseException | str) -> None:
         """Take in a failure; `meanwhile` says what it means for the caller's work."""
         level = logging.DEBUG if self._lasts else logging.WARNING
         self._log.log(level, "%s: %s", meanwhile, str(error) or "no answer in time")

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from dataclasses import replace
 
 import pytest
@@ -220,6 +221,24 @@ def test_a_provisioner_that_fails_for_a_while_is_asked_again(controller, provisi
         await controller.stop()
 
     run(story())
+
+
+def test_one_that_fails_again_and_again_is_told_of_once_with_its_cause(provisioner, caplog):
+    caplog.set_level(logging.DEBUG, "supreme_dask.controller")
+
+    async def story():
+        controller = Controller(provisioner, [SMALL])
+        provisioner.faults = [OSError("the API is away")] * 2
+        await controller.begin()
+        provisioner.faults = [ValueError("and again")]
+        await until(lambda: not provisioner.faults)
+        await until(lambda: caplog.messages.count("The workers are looked after again") == 2)
+        await controller.stop()
+
+    run(story())
+    warned = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    causes = [record.getMessage().removeprefix("The workers cannot be looked after now: ") for record in warned]
+    assert causes == ["the API is away", "and again"]
 
 
 def test_whoever_wants_to_know_is_told_of_each_change_and_of_nothing_else(controller, provisioner):
