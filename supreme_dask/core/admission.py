@@ -29,6 +29,9 @@ from supreme_dask.core.snapshot import Snapshot, take
 
 _PACE = 0.05
 
+_Goals = dict[Shape | str, int]
+"""How many tasks may be on a row: by shape, and the fair part of each type."""
+
 
 class Admission:
     """The queues, and the ledger that they draw on. It has one owner, who brings the time.
@@ -224,7 +227,7 @@ class Admission:
                 self.ledger.gained[home] = None  # those before it have their inputs elsewhere
 
     def _fill_row(self, row: Row, placed: list[Placed], now: float) -> None:
-        goals: dict[str, int] = {}
+        goals: _Goals = {}
         while (choice := self._next(row, goals, now)) is not None:
             shape, entry = choice
             self.queues.remove(entry.key)
@@ -232,7 +235,7 @@ class Admission:
             placed.append(Placed(entry.key, row.address))
         self.ledger.set_refill(row)
 
-    def _next(self, row: Row, goals: dict[str, int], now: float) -> tuple[Shape, Waiting] | None:
+    def _next(self, row: Row, goals: _Goals, now: float) -> tuple[Shape, Waiting] | None:
         """Return the waiting task that goes next on a row, and its shape."""
         room, free = self.ledger.room(row), row.free
         # What waits on the worker gets its next thread, so nothing may that comes after a task which lacks only that.
@@ -263,18 +266,24 @@ class Admission:
             return None
         return None if self._stays(row, shape, entry.inputs, now) else entry
 
-    def _goal(self, row: Row, shape: Shape, goals: dict[str, int]) -> int:
-        """Return how many tasks may be on a row: a fair part, so that the last batch is not one worker's.
+    def _goal(self, row: Row, shape: Shape, goals: _Goals) -> int:
+        """Return how many tasks may be on a row, as far as a shape is concerned."""
+        goal = goals.get(shape)
+        if goal is None:
+            goal = goals[shape] = min(self.kinds.depth(shape, row), self._part(row, shape, goals))
+        return goal
+
+    def _part(self, row: Row, shape: Shape, goals: _Goals) -> int:
+        """Return a fair part for a type, so that the last batch is not one worker's.
 
         Of long ones, one is left for every thread, since any of these may be the next to be free.
         """
-        goal = goals.get(shape.type)
-        if goal is None:
+        part = goals.get(shape.type)
+        if part is None:
             threads = max(self.ledger.total[THREADS_AXIS], 1)
             spare = len(self.queues) - (0 if shape.short else threads)
-            fair = row.laned + max(spare, 0) * row.threads // threads
-            goal = goals[shape.type] = min(self.kinds.depth(shape, row), fair)
-        return goal
+            part = goals[shape.type] = row.laned + max(spare, 0) * row.threads // threads
+        return part
 
     def _all_have_memory(self, row: Row) -> bool:
         return all(within(shape.rest, row.free) for shape in self.queues.in_order())

@@ -1,5 +1,7 @@
 """Who goes first, and that nobody waits for ever behind others."""
 
+from dataclasses import replace
+
 from supreme_dask.core.instructions import Recall
 from supreme_dask.core.profiles import Measurement
 from tests.core.clusters import GiB, MiB, bound, cluster, join, keys, task
@@ -96,6 +98,18 @@ def test_never_more_short_tasks_wait_on_a_worker_than_the_operator_allows():
         admission.arrive(task(number), 0.0)
     admission.fill(0.0)
     assert len(admission.ledger.reservations) == 4 * 8
+
+
+def test_what_others_need_does_not_run_ahead_because_tasks_of_its_type_may_that_nothing_needs():
+    large_results = Measurement(0.001, 0.001, MiB, exact=True, result=16 * MiB)
+    admission = learned(large_results, 16, ahead=0.010, most_ahead=64)
+    for number in range(6):  # more than there are threads, so that they wait on the worker
+        admission.arrive(task(f"alone-{number}", 0.001), 0.0)
+    for number in range(100):
+        needed = task(f"needed-{number}", 0.002, user_priority=1.0)
+        admission.arrive(replace(needed, feeds=True), 0.0)
+    admission.fill(0.0)
+    assert {key.partition("-")[0] for key in admission.ledger.reservations} == {"alone"}
 
 
 def test_of_long_tasks_one_waits_on_the_worker_so_that_no_thread_is_idle():
