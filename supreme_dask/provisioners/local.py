@@ -224,7 +224,8 @@ def _lock(path: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise ConfigError("directory", str(path.parent), "another provisioner keeps its workers there") from None
+        problem = "another controller keeps its workers there; name another directory"
+        raise ConfigError("directory", str(path.parent), problem) from None
     return file
 
 

@@ -110,7 +110,7 @@ def test_another_process_with_the_same_number_is_not_taken_for_a_worker(tmp_path
 def test_nobody_else_may_keep_workers_in_the_same_directory(tmp_path):
     with (
         LocalProvisioner(tmp_path, scheduler=NOBODY),
-        pytest.raises(ConfigError, match="another provisioner"),
+        pytest.raises(ConfigError, match="another controller"),
     ):
         LocalProvisioner(tmp_path, scheduler=NOBODY)
     LocalProvisioner(tmp_path, scheduler=NOBODY).close()
