@@ -60,6 +60,11 @@ def _with(cells: str, sentence: str, width: int | None) -> list[str]:
     if width is None or len(cells) + len(sentence) <= width:
         return [(cells + sentence).rstrip()]
     if width - len(cells) < _LEAST:
-        return [cells.rstrip(), *(f"  {line}" for line in textwrap.wrap(sentence, width - 2))]
-    first, *more = textwrap.wrap(sentence, width - len(cells)) or [""]
+        return [cells.rstrip(), *(f"  {line}" for line in _wrapped(sentence, width - 2))]
+    first, *more = _wrapped(sentence, width - len(cells)) or [""]
     return [cells + first, *(" " * len(cells) + line for line in more)]
+
+
+def _wrapped(sentence: str, width: int) -> list[str]:
+    """Return lines that are broken between words only: names, keys and options hold hyphens."""
+    return textwrap.wrap(sentence, width, break_on_hyphens=False)

@@ -113,6 +113,11 @@ def test_a_table_fits_the_window_and_says_what_it_leaves_out(cells, width):
         assert len(told) == 1 + len(rows)
 
 
+def test_a_name_with_hyphens_stays_whole():
+    rows = [{"when": "2026-11-26 20:00:00+00:00", "why": f"{'w ' * 12}default-worker-7 drained"}]
+    assert "default-worker-7" in "\n".join(table(rows, 60, sentence="why"))
+
+
 def test_a_sentence_goes_on_below_itself_and_below_the_row_where_the_window_is_too_narrow():
     rows = [{"when": "2026-11-26 20:00:00+00:00", "what": "scale", "why": SENTENCE}]
     told = table(rows, 80, sentence="why")
