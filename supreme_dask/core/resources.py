@@ -24,6 +24,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 
+from supreme_dask.core.spelling import or_so
 from supreme_dask.errors import DemandError
 
 MEASURED = ("cpu", "memory", "network")
@@ -241,6 +242,8 @@ def _number(name: str, text: str) -> float:
         raise DemandError(name, text, "cannot be read; expected something like " + _example(name))
     digits, unit, per_second = match.groups()
     factor = _factor(name, unit)
+    if name not in MEASURED and (factor is None or per_second):
+        raise DemandError(name, text, f"only {', '.join(MEASURED)} have units{or_so(name, MEASURED)}")
     if factor is None or (per_second and name != NETWORK):
         raise DemandError(name, text, f"unknown unit; expected something like {_example(name)}")
     return float(digits) * factor

@@ -13,6 +13,9 @@ MORE, NEGATIVE = "more than any machine has; is the unit right?", "an amount is 
 NO_NUMBER, NO_DICT = "expected a number or a string such as", "'resources' annotation must be a dict"
 
 REFUSED = [
+    ({"memroy": "1 GiB"}, "memroy='1 GiB': only cpu, memory, network have units (did you mean 'memory'?)"),
+    ({"GPU": "2 cards"}, "GPU='2 cards': only cpu, memory, network have units"),
+    ({"disk": "250 MB/s"}, "disk='250 MB/s': only cpu, memory, network have units"),
     ({"memory": "4 parsecs"}, f"memory='4 parsecs': {UNIT}"),
     ({"memory": "9999 EiB"}, f"memory='9999 EiB': {UNIT}"),
     ({"memory": "2 cores"}, f"memory='2 cores': {UNIT}"),

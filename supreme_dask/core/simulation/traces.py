@@ -27,14 +27,17 @@ The columns of our own, of which all but the first two may be missing, or empty 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import attrgetter
 
 from supreme_dask.core.resources import CPU, MEMORY, Resources, parse_amount
-from supreme_dask.errors import TraceError
+from supreme_dask.core.spelling import or_so
+from supreme_dask.errors import DemandError, TraceError
 
+_OWN = ("type", "duration")
 _DEMAND = "demand:"
 
 
@@ -92,12 +95,13 @@ def read(rows: Iterable[Mapping[str, str]]) -> tuple[Job, ...]:
     >>> read([{"type": "load", "duration": "2", "demand:memory": "1 GiB"}])[0].declared
     Resources(amounts=(('memory', 1073741824),))
     """
-    table = list(rows)
-    if not table:
-        raise TraceError(None, "it has no rows")
-    for number, row in enumerate(table, 1):
+    table = []
+    for number, row in enumerate(rows, 1):
         if None in row:  # where `csv.DictReader` keeps what is beyond the last column
             raise TraceError(number, f"it has more values than the {len(row) - 1} columns of the table")
+        table.append({column: text or "" for column, text in row.items()})  # None where a row ends early
+    if not table:
+        raise TraceError(None, "it has no rows")
     reader = _reader(table[0])
     jobs = [job for number, row in enumerate(table, 1) if (job := _read_row(reader, row, number)) is not None]
     if not jobs:
@@ -137,21 +141,24 @@ _Reader = Callable[[Mapping[str, str], int], Job | None]
 
 
 def _reader(row: Mapping[str, str]) -> _Reader:
-    if {"type", "duration"} <= row.keys():
+    if row.keys() >= set(_OWN):
         return _own
     if {"process", "realtime"} <= row.keys():
         return _nfcore
     if {"cpu_milli", "gpu_milli"} <= row.keys():
         return _openb
-    raise TraceError(None, f"its columns are of no known format: {', '.join(map(str, row))}")
+    found = ", ".join(name + or_so(name, _OWN) for name in map(str, row))
+    raise TraceError(None, f"it needs the columns {' and '.join(map(repr, _OWN))}; it has {found}")
 
 
 def _read_row(reader: _Reader, row: Mapping[str, str], number: int) -> Job | None:
     try:
         job = reader(row, number)
-    except (ValueError, KeyError, TypeError) as error:
-        raise TraceError(number, f"{type(error).__name__}: {error}") from None
-    if job is not None and not (0 <= job.arrival < float("inf") and 0 <= job.duration < float("inf")):
+    except KeyError as error:
+        raise TraceError(number, f"there is no column {error}") from None
+    except ValueError as error:
+        raise TraceError(number, str(error)) from None
+    if job is not None and min(job.arrival, job.duration) < 0:
         raise TraceError(number, f"it arrives at {job.arrival:g} s and takes {job.duration:g} s")
     return job
 
@@ -162,12 +169,12 @@ def _own(row: Mapping[str, str], number: int) -> Job:
     return Job(
         row.get("key") or str(number),
         row["type"],
-        float(row.get("arrival") or 0),
-        float(row["duration"]),
+        _number(row, "arrival", 0),
+        _number(row, "duration"),
         Resources.parse(declared) if declared else None,
-        float(row.get("cpu") or 1),
-        _bytes(row.get("memory")),
-        _bytes(row.get("inputs")) or 0,
+        _number(row, "cpu", 1),
+        _bytes(row, "memory"),
+        _bytes(row, "inputs") or 0,
         tuple((row.get("after") or "").split()),
     )
 
@@ -175,41 +182,59 @@ def _own(row: Mapping[str, str], number: int) -> Job:
 def _nfcore(row: Mapping[str, str], number: int) -> Job | None:
     if row["status"] != "COMPLETED":
         return None
-    busy = _measured(row["%cpu"])
+    busy, peak = _measured(row, "%cpu"), _measured(row, "peak_rss")
     return Job(
         str(number),
         row["process"].rpartition(":")[2],
-        float(row["submit"]) / 1000,
-        float(row["realtime"]) / 1000,
+        _number(row, "submit") / 1000,
+        _number(row, "realtime") / 1000,
         Resources.parse({CPU: row["cpus"], MEMORY: row["memory"]}),
         1.0 if busy is None else busy / 100,
-        None if (peak := _measured(row["peak_rss"])) is None else int(peak),
+        None if peak is None else int(peak),
     )
 
 
 def _openb(row: Mapping[str, str], number: int) -> Job | None:  # noqa: ARG001
     if not row["deletion_time"]:
         return None
-    began = float(row["scheduled_time"] or row["creation_time"])
-    amounts = {CPU: int(row["cpu_milli"]), MEMORY: int(row["memory_mib"]) << 20}
-    if gpus := int(row["num_gpu"]) * int(row["gpu_milli"]):
+    created = _number(row, "creation_time")
+    amounts = {CPU: int(_number(row, "cpu_milli")), MEMORY: int(_number(row, "memory_mib")) << 20}
+    if gpus := int(_number(row, "num_gpu")) * int(_number(row, "gpu_milli")):
         amounts["GPU"] = gpus
     return Job(
         row["name"],
         "pod",
-        float(row["creation_time"]),
-        max(float(row["deletion_time"]) - began, 1.0),
+        created,
+        max(_number(row, "deletion_time") - _number(row, "scheduled_time", created), 1.0),
         Resources.of(amounts),
         amounts[CPU] / 1000,
     )
 
 
-def _bytes(text: str | None) -> int | None:
-    return parse_amount(MEMORY, text)[1] if text else None
+def _number(row: Mapping[str, str], column: str, default: float | None = None) -> float:
+    """Return a number of a row; a default may stand in for one that is empty or has no column."""
+    text = row[column] if default is None else row.get(column, "")
+    if not text and default is not None:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{column}={text!r}: expected a number")
+    return number
 
 
-def _measured(text: str) -> float | None:
-    return None if text in ("", "-") else float(text)  # Nextflow's "-": it could not be measured
+def _bytes(row: Mapping[str, str], column: str) -> int | None:
+    text = row.get(column)
+    try:
+        return parse_amount(MEMORY, text)[1] if text else None
+    except DemandError as error:
+        raise ValueError(f"column {column}: {error}") from None
+
+
+def _measured(row: Mapping[str, str], column: str) -> float | None:
+    return None if row[column] in ("", "-") else _number(row, column)  # Nextflow's "-": it could not be measured
 
 
 def _check_dependencies(jobs: Sequence[Job]) -> None:
