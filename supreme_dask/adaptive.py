@@ -60,7 +60,7 @@ class SupremeAdaptive(Adaptive):
         self._startup = startup
         self._policy = policy
         self._blocked = ""
-        self._plain = False
+        self._is_known = self._plain = False
         super().__init__(cluster, interval=interval or "250ms", **options)
 
     async def adapt(self) -> None:
@@ -86,15 +86,24 @@ class SupremeAdaptive(Adaptive):
     async def _ask(self) -> Plan | None:
         """Return the plan; None if the scheduler makes none."""
         scheduler: Any = self.scheduler
+        if not self._is_known:
+            # Asked for what it does not have, a scheduler would log a traceback.
+            self._is_known = "supreme-dask" in (await scheduler.versions()).get("plugins", {})
+        if not self._is_known:
+            self._leave_to_dask("has no supreme-dask: start it with --preload supreme_dask.preload")
+            return None
         blocked, self._blocked = self._blocked, ""  # told once: told again, it would be taken for another failure
         wire = await scheduler.supreme_scale(
             group=self._group(), workers=list(self._existing()), policy=self._policy, blocked=blocked
         )
         if wire is None:
-            self._plain = True
-            log.warning("The scheduler has no active plugin of supreme-dask; Dask scales this cluster")
+            self._leave_to_dask("has turned supreme-dask off, as its log says")
             return None
         return Plan.from_wire(wire)
+
+    def _leave_to_dask(self, why: str) -> None:
+        self._plain = True
+        log.warning("Dask scales this cluster: its scheduler %s", why)
 
     async def _launch(self, count: int) -> None:
         jobs = math.ceil(count / self._workers_per_job())

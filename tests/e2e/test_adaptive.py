@@ -7,6 +7,7 @@ import time
 
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils_test import captured_logger
 
 from supreme_dask import SupremeAdaptive
 from supreme_dask.core.plans import Plan, Target
@@ -101,10 +102,12 @@ def test_a_scheduler_without_the_plugin_is_scaled_by_dask(tmp_path):
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **options) as cluster,
         Client(cluster) as client,
+        captured_logger("distributed.core") as log,
     ):
         adaptive = cluster.adapt(Adaptive=SupremeAdaptive, minimum=1, maximum=2)
         until(lambda: adaptive._plain)
         assert client.gather(client.map(abs, range(10))) == list(range(10))
+    assert "supreme_scale" not in log.getvalue()
 
 
 class Full:
@@ -115,6 +118,9 @@ class Full:
         self.new_spec = {"options": {"nthreads": 1, "memory_limit": "1GiB"}}
         self.worker_spec, self.workers = {}, {}
         self.told = []
+
+    async def versions(self):
+        return {"plugins": {"supreme-dask": "1"}}
 
     async def supreme_scale(self, *, blocked, **_):
         self.told.append(blocked)
