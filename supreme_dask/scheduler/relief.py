@@ -65,11 +65,12 @@ class Relief:
         row = self._admission.ledger.rows.get(address)
         if row is None or row.unlimited or address in self._strained or not self._in_danger(row, process):
             return []
-        log.warning("%s", reasons.relieved(address, process))
+        alone = observe.unique(self._scheduler, observe.in_memory(self._scheduler, address))
+        log.warning("%s", reasons.relieved(address, process, len(alone)))
         self._strained.add(address)
         self._admission.close_worker(address)
         self.alarm()
-        self._hand_out(observe.unique(self._scheduler, observe.in_memory(self._scheduler, address)))
+        self._hand_out(alone)
         behind = [one.key for one in row.waiting]
         return [Recall(address, behind)] if behind else []
 

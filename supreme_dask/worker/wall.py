@@ -160,7 +160,7 @@ class Wall:
             kept = self._accounts.is_kept(account, size, self.levels.limit)
         if kept:
             if found is failed:
-                _explain(message, failed, account, self.levels.limit)
+                _explain(message, failed, account, self.levels.limit, self.used())
             return None
         del found
         return Stop(account.surely, size, self._freed(account, message, size))
@@ -284,12 +284,12 @@ def _message(thread: int, error: BaseException) -> dict[str, Any]:
     return {**error_message(error), **told}
 
 
-def _explain(message: dict[str, Any], error: BaseException, account: Account, limit: int) -> None:
+def _explain(message: dict[str, Any], error: BaseException, account: Account, limit: int, used: int) -> None:
     """Say in the error that a user sees why a task got no memory, if that says nothing: it comes out of nothing."""
     if not error.args:
-        held, most = format_amount(MEMORY, account.surely), format_amount(MEMORY, limit)
+        held, free, most = (format_amount(MEMORY, size) for size in (account.surely, max(limit - used, 0), limit))
         error.args = (
-            f"{account.key!r} got no more memory when it held {held}, because the {most} of its worker were full:"
-            " give it a larger worker, or less to do at once",
+            f"{account.key!r} asked for more memory than was left: it held {held}, and {free} of the {most} of its"
+            " worker were free: give it a larger worker, or less to do at once",
         )
         message.update({name: value for name, value in error_message(error).items() if name.startswith("exception")})

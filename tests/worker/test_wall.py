@@ -234,7 +234,7 @@ def test_an_allocation_larger_than_the_worker_is_the_tasks_own_error(client):
 def test_a_task_that_has_the_largest_worker_keeps_its_error_which_says_why(client):
     with reserving(560, last=True):
         future = client.submit(steps, 2000)
-    with pytest.raises(MemoryError, match=r"got no more memory when it held .* of its worker were full"):
+    with pytest.raises(MemoryError, match=r"asked for more memory than was left: it held .* of its worker were free"):
         future.result(60)
     assert not told(client, "stopped")
 

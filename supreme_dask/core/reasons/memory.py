@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from supreme_dask.core.reasons.words import amount
+from supreme_dask.core.reasons.words import amount, counted
 
 
-def relieved(address: str, process: int) -> str:
-    """Say what is done for a worker that is about to be killed for its memory.
+def relieved(address: str, process: int, results: int) -> str:
+    """Say what is done for a worker that is about to be killed for its memory, and holds so many results alone.
 
     Examples
     --------
-    >>> relieved("tcp://a:1", 3 << 30)
-    'worker tcp://a:1 holds 3.00 GiB, more than was reserved there: it gets no tasks, others copy its results'
+    >>> relieved("tcp://a:1", 3 << 30, 0)
+    'worker tcp://a:1 holds 3.00 GiB, more than was reserved there: it gets no tasks until it holds less'
+    >>> relieved("tcp://a:1", 3 << 30, 2).partition("until it holds less")[2]
+    ', and others copy what only it has: 2 results'
     """
     held = amount("memory", process)
-    return f"worker {address} holds {held}, more than was reserved there: it gets no tasks, others copy its results"
+    copied = f", and others copy what only it has: {counted(results, 'result')}" if results else ""
+    return (
+        f"worker {address} holds {held}, more than was reserved there: it gets no tasks until it holds less{copied}"
+    )
 
 
 def killed(address: str, running: int, blamed: str | None) -> str:
