@@ -71,6 +71,7 @@ class Controller:
         self._outage = Outage(log)
         self._removals: set[asyncio.Task[None]] = set()
         self._blown: dict[str, str] = {}
+        self._troubled: dict[str, str] = {}  # workers that do not start, and their groups
         self._looks: asyncio.Task[None] | None = None
         self._holds: Callable[[], bool] = lambda: True
 
@@ -163,14 +164,24 @@ class Controller:
         return True
 
     async def _take_in(self) -> None:
-        """Learn which workers have arrived, and which are gone though they were not removed."""
+        """Learn which workers have arrived, which do not start, and which are gone though they were not removed."""
         existing = await self._provisioner.workers()
-        ended = self._reconciler.take_in(existing, set(await self._provisioner.arrived()))
+        arrived = set(await self._provisioner.arrived())
+        ended = self._reconciler.take_in(existing, arrived)
+        await self._take_in_troubles({name: group for name, group in existing.items() if name not in arrived})
         for name, group in ended.items():
             words = await self._provisioner.last_words(name) or "for an unknown reason"
             log.warning("Worker %s is gone: %s", name, words)
             if self._reconciler.ended_early(name):
                 self._fail(group, f"{name} ended before it joined: {words}")
+
+    async def _take_in_troubles(self, starting: Mapping[str, str]) -> None:
+        """Learn why workers do not start, while they are still waited for; one of each group stands for all."""
+        self._troubled = {name: group for name, group in self._troubled.items() if name in starting}
+        for name, group in starting.items():
+            if group not in self._troubled.values() and (words := await self._provisioner.trouble(name)):
+                self._troubled[name] = group
+                self._fail(group, f"{name} does not start: {words}")
 
     def _fail(self, group: str, reason: str) -> None:
         log.warning("No worker of group %s for now: %s", group, reason)

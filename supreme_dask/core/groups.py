@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import Any
 
 from supreme_dask.core.resources import CPU, MEASURED, MEMORY, Resources
 from supreme_dask.errors import DemandError
@@ -50,6 +51,9 @@ class WorkerGroup:
         How often per hour one worker is taken away by who lends it; 0 for a worker that stays.
     labels
         Where and what it is, such as ``{"zone": "a", "spot": "yes"}``.
+    pod
+        What its pods on Kubernetes have beside what is derived from the above, such as
+        ``{"spec": {"nodeSelector": {"pool": "gpu"}}}``; nothing to any other provisioner.
 
     Raises
     ------
@@ -73,12 +77,13 @@ class WorkerGroup:
     startup: float = 10.0
     interruptions: float = 0.0
     labels: dict[str, str] = field(default_factory=dict)
+    pod: dict[str, Any] = field(default_factory=dict)
     capacity: Resources = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DemandError("name", self.name, "expected letters, digits, '-', '_' and '.', such as small-gpu")
-        _check_mappings(self.resources, self.labels)
+        _check_mappings(self.resources, self.labels, self.pod)
         if any(isinstance(name, str) and name.lower() in MEASURED[:2] for name in self.resources):
             raise DemandError("resources", self.resources, "cpu and memory have parameters of their own")
         capacity = Resources.parse({**self.resources, CPU: self.cpu, MEMORY: self.memory})
@@ -104,11 +109,16 @@ class WorkerGroup:
         return replace(self, count=max(most, self.minimum))
 
 
-def _check_mappings(resources: object, labels: object) -> None:
+def _check_mappings(resources: object, labels: object, pod: object) -> None:
     if not isinstance(resources, Mapping):
         raise DemandError("resources", resources, 'expected amounts by name, such as {"GPU": 1}')
     if not isinstance(labels, Mapping) or not all(isinstance(one, str) for one in chain(*labels.items())):
         raise DemandError("labels", labels, 'expected strings by name, such as {"zone": "a"}')
+    parts = pod if isinstance(pod, Mapping) else {"": None}
+    if not parts.keys() <= {"metadata", "spec"} or not all(isinstance(part, Mapping) for part in parts.values()):
+        raise DemandError(
+            "pod", pod, 'expected metadata and spec, such as {"spec": {"nodeSelector": {"pool": "gpu"}}}'
+        )
 
 
 def _check_number(group: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:

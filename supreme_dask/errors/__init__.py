@@ -11,6 +11,7 @@
     ├── TraceError (ValueError)         the caller's: a table that is no trace of jobs
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── ProvisionError (RuntimeError)   the world's: a worker of a group cannot be had now
+    ├── ApiServerError (ConnectionError) the world's: Kubernetes refuses what is asked, or does not answer
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
     └── StoreError                      all that has to do with a store
         ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
@@ -64,6 +65,7 @@ from supreme_dask.errors.stores import (
     StoreUnavailableError,
 )
 from supreme_dask.errors.work import (
+    ApiServerError,
     ConfigError,
     DemandError,
     EngineError,
@@ -78,6 +80,7 @@ from supreme_dask.errors.work import (
 
 __all__ = [
     "AmbiguousWriteError",
+    "ApiServerError",
     "BlobError",
     "CompactedError",
     "ConfigError",

@@ -150,6 +150,20 @@ class ProvisionError(SupremeError, RuntimeError):
         self.reason = reason
 
 
+class ApiServerError(SupremeError, ConnectionError):
+    """What the API server of Kubernetes refuses, or that it does not answer.
+
+    Attributes
+    ----------
+    code : int
+        Status of its answer; 0 if there was none.
+    """
+
+    def __init__(self, code: int, problem: str) -> None:
+        super().__init__(problem)
+        self.code = code
+
+
 class MessageError(SupremeError, ValueError):
     """A message of another process that cannot be read. It is left aside; everything else goes on.
 

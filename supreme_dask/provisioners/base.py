@@ -7,6 +7,8 @@ time.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from supreme_dask.core.groups import WorkerGroup
@@ -18,7 +20,7 @@ class Provisioner(Protocol):
 
     A worker is one from `launch` until it has ended or was removed, also while it starts and has joined no scheduler.
     Each has a name that none ever had before it, in this life of the provisioner or an earlier one:
-    ``<group>-<number>``.
+    ``<group>-<rest>``, of which the rest has no ``-``.
     """
 
     async def launch(self, group: WorkerGroup, count: int) -> None:
@@ -59,6 +61,17 @@ class Provisioner(Protocol):
     async def arrived(self) -> Collection[str]:
         """Return who has joined a scheduler, whether he is still there or not, as far as is remembered."""
 
+    async def trouble(self, name: str) -> str:
+        """Return why a worker that is there does not start, for humans; empty if nothing is known to be wrong.
+
+        It is asked for each worker that has not arrived, again and again.
+
+        Parameters
+        ----------
+        name
+            Name of the worker.
+        """
+
     async def last_words(self, name: str) -> str:
         """Return what is known of why a worker has ended, for humans; empty if nothing is.
 
@@ -66,4 +79,30 @@ class Provisioner(Protocol):
         ----------
         name
             Name of the worker.
+        """
+
+
+class Opening(Protocol):
+    """What an entry point of ``supreme_dask.provisioners`` names: it opens the provisioner of one system."""
+
+    def __call__(
+        self, store: str, system: str, *, directory: Path | None, host: str | None
+    ) -> AbstractAsyncContextManager[Provisioner]:
+        """Return it, to be entered with ``async with``; its workers run on when it is left.
+
+        Its `str` says what its workers are.
+
+        Parameters
+        ----------
+        store, system
+            Where the workers register, and find their scheduler.
+        directory
+            Where it may keep what it needs to find them again; None if it needs none.
+        host
+            Where the workers listen; None to leave that to the provisioner.
+
+        Raises
+        ------
+        ConfigError
+            If something that is given, or set in Dask's configuration, is of no use to it.
         """

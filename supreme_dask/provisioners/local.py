@@ -9,8 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from supreme_dask.provisioners import arrival, processes
 from supreme_dask.provisioners.names import Names
 from supreme_dask.provisioners.processes import Process
 
+_LOOPBACK = "127.0.0.1"
 _PATIENCE = 60.0  # s, or three start-up times: a worker that found no scheduler until then ends
 _GRACE = 30.0  # s; longer than the notice that a worker takes to hand over what it holds
 _KEPT = 20  # directories of workers that have ended, for whoever wants to read their logs
@@ -69,7 +70,7 @@ class LocalProvisioner:
         scheduler: str = "",
         store: str = "",
         system: str = "default",
-        host: str = "127.0.0.1",
+        host: str = _LOOPBACK,
     ) -> None:
         self._directory = directory.absolute()
         self._scheduler = scheduler
@@ -86,6 +87,9 @@ class LocalProvisioner:
         except ConfigError:
             self._lock.close()
             raise
+
+    def __str__(self) -> str:
+        return f"processes of this machine, kept in {self._directory}"
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +143,10 @@ class LocalProvisioner:
     async def arrived(self) -> Collection[str]:
         """See `Provisioner.arrived`."""
         return {path.parent.name for path in self._directory.glob("*/arrived")}
+
+    async def trouble(self, name: str) -> str:  # noqa: ARG002
+        """See `Provisioner.trouble`."""
+        return ""  # what keeps a process from starting ends it
 
     async def last_words(self, name: str) -> str:
         """See `Provisioner.last_words`."""
@@ -215,6 +223,32 @@ class LocalProvisioner:
     def _written_down(self) -> Iterator[tuple[str, _Record]]:
         for path in self._directory.glob("*/process.json"):
             yield path.parent.name, _read_record(path)
+
+
+@asynccontextmanager
+async def opened(
+    store: str, system: str, *, directory: Path | None, host: str | None
+) -> AsyncIterator[LocalProvisioner]:
+    """Open the provisioner of a system.
+
+    Parameters
+    ----------
+    store, system
+        Where the workers register, and find their scheduler.
+    directory
+        Where their logs are, and what finds them again.
+    host
+        Where they listen; None for loopback.
+
+    Raises
+    ------
+    ConfigError
+        As `LocalProvisioner`, or without a directory.
+    """
+    if directory is None:
+        raise ConfigError("directory", directory, "expected where its workers are kept")
+    with LocalProvisioner(directory, store=store, system=system, host=host or _LOOPBACK) as provisioner:
+        yield provisioner
 
 
 def _lock(path: Path) -> IO[str]:

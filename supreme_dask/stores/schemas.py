@@ -109,6 +109,11 @@ _GROUP = {
         "interruptions": _PRICE,
         "resources": {"type": "object", "additionalProperties": _AMOUNT},
         "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "pod": {
+            "type": "object",
+            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
+            "additionalProperties": False,
+        },
     },
     "additionalProperties": False,
 }

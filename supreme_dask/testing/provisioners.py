@@ -46,20 +46,23 @@ class ProvisionerContract:
         Two groups that it can make workers of.
     impossible : WorkerGroup
         One that it cannot.
+    outlives : bool
+        Whether its workers run on when it is left; otherwise they end with it, and so does their scheduler.
     """
 
     small = WorkerGroup("small", cpu=1, memory="512 MiB")
     large = WorkerGroup("small-large", cpu=2, memory="512 MiB")
     impossible: WorkerGroup
+    outlives = True
 
     @abstractmethod
     def open(self, directory: Path) -> AbstractAsyncContextManager[Provisioner]:
-        """Return a provisioner that knows the three groups and has no workers.
+        """Return a provisioner that knows the three groups and has no workers but those of an earlier life.
 
         Parameters
         ----------
         directory
-            Empty; for what the provisioner keeps.
+            For what the provisioner keeps: empty, or as an earlier life has left it.
         """
 
     @abstractmethod
@@ -157,6 +160,30 @@ class ProvisionerContract:
         await provisioner.launch(self.small, 1)
         (new,) = (await provisioner.workers()).keys() - {two}
         assert new != one
+
+    def test_a_later_life_finds_the_workers_and_gives_no_name_again(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            async with self.open(tmp_path) as provisioner:
+                await provisioner.launch(self.small, 2)
+                names = set(await provisioner.workers())
+                removed, left = sorted(names)
+                await provisioner.remove([removed])
+            async with self.open(tmp_path) as later:
+                assert await later.workers() == ({left: self.small.name} if self.outlives else {})
+                await later.launch(self.small, 1)
+                there = await later.workers()
+                assert not self.outlives or len(there.keys() - names) == 1
+                await later.remove(list(there))
+                assert await later.workers() == {}
+
+        asyncio.run(asyncio.wait_for(story(), _PATIENCE))
+
+    @with_provisioner
+    async def test_of_one_that_starts_in_order_no_trouble_is_told(self, provisioner: Provisioner) -> None:
+        await provisioner.launch(self.small, 1)
+        (name,) = await provisioner.workers()
+        assert not await provisioner.trouble(name)
+        assert not await provisioner.trouble("small-99")
 
     async def _arrival(self, provisioner: Provisioner, names: set[str]) -> None:
         while not names <= set(await provisioner.arrived()):

@@ -78,6 +78,9 @@ class Noting:
     async def arrived(self) -> Collection[str]:
         return set(self._existing)
 
+    async def trouble(self, name: str) -> str:
+        return ""
+
     async def last_words(self, name: str) -> str:
         return ""
 

@@ -19,7 +19,7 @@ class TestLocal(ProvisionerContract):
     @asynccontextmanager
     async def open(self, directory):
         self.workers = directory / "workers"
-        self.workers.mkdir()
+        self.workers.mkdir(exist_ok=True)
         (self.workers / "taken-0").touch()  # where the directory of its worker would be
         async with Scheduler(**SCHEDULER) as scheduler:
             with LocalProvisioner(self.workers, scheduler=scheduler.address) as provisioner:
@@ -32,6 +32,7 @@ class TestLocal(ProvisionerContract):
 
 class TestSpec(ProvisionerContract):
     impossible = WorkerGroup("dear")
+    outlives = False
 
     @asynccontextmanager
     async def open(self, directory):

@@ -43,5 +43,8 @@ class OnPaper:
     async def arrived(self):
         return self.joined
 
+    async def trouble(self, name):
+        return ""
+
     async def last_words(self, name):
         return f"{name} said farewell"

@@ -58,6 +58,9 @@ class InProcess:
     async def arrived(self):
         return {name for name, worker in self.workers_of.items() if worker is not None}
 
+    async def trouble(self, name):
+        return ""
+
     async def last_words(self, name):
         return ""
 
