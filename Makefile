@@ -1,8 +1,9 @@
 # Everything a newcomer needs: `make demo`, `make test`. Each builds its own environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+KUBE ?= ../shared/kube
 
-.PHONY: demo test test-all test-distributed test-s3 soak lint format bench docs clean
+.PHONY: demo test test-all test-distributed test-kubernetes test-s3 soak lint format bench docs clean
 .DEFAULT_GOAL := test
 
 .venv/.base: pyproject.toml constraints.txt
@@ -35,6 +36,9 @@ test-all: .venv/.test .venv/.extra-demo  ## also the slow ones
 
 test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_SOURCE=DIR: a checkout of distributed
 	$(BIN)/python tests/distributed/run.py
+
+test-kubernetes: .venv/.test .venv/.lab  ## on a real control plane, started from KUBE and ended after them; as root
+	tests/kubernetes/run.sh $(KUBE)
 
 soak: .venv/.test            ## the long forms of the tests of faults; hours
 	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 SUPREME_SCALE_EVENTS=1000 \

@@ -120,6 +120,30 @@ def launches_per_hour() -> int | None:
     raise ConfigError("supreme.scaling.launches-per-hour", value, "expected a whole number of 1 or more, or null")
 
 
+def image() -> str:
+    """Return the image that workers on Kubernetes run."""
+    value = get("kubernetes.image")
+    if isinstance(value, str) and value:
+        return value
+    raise ConfigError("supreme.kubernetes.image", value, "expected an image that holds Dask and supreme-dask")
+
+
+def namespace() -> str | None:
+    """Return the namespace of the pods of workers; None for that of the credentials."""
+    value = get("kubernetes.namespace")
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ConfigError("supreme.kubernetes.namespace", value, "expected a name, or null")
+
+
+def pod() -> Mapping[str, Any]:
+    """Return what the pods of all workers have beside what is derived."""
+    value = get("kubernetes.pod")
+    if isinstance(value, Mapping) and all(isinstance(value.get(part, {}), Mapping) for part in ("metadata", "spec")):
+        return value
+    raise ConfigError("supreme.kubernetes.pod", value, "expected metadata and spec of a pod, such as {spec: {…}}")
+
+
 def demands() -> dict[str, Resources]:
     """Return the declared demands by task prefix."""
     rules = get("demands")

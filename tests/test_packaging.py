@@ -53,7 +53,9 @@ def imported():
 
 def test_it_requires_what_it_imports_and_nothing_else():
     needed = names(PROJECT["dependencies"])
-    extras = names(line for extra in ("etcd", "demo") for line in PROJECT["optional-dependencies"][extra])
+    extras = names(
+        line for extra in ("etcd", "demo", "kubernetes") for line in PROJECT["optional-dependencies"][extra]
+    )
     found = {BROUGHT_BY.get(module, module) for module in imported()} - TESTING
     assert found - needed - extras == set()
     assert needed - found == NOT_IMPORTED
