@@ -90,11 +90,21 @@ class Controller:
         """Begin to look by itself, on the running event loop, and return at once."""
         self._looks = asyncio.create_task(self._look_on(), name="supreme-controller")
 
-    async def stop(self) -> None:
-        """End; the workers stay."""
+    async def stop(self, patience: float = 10.0) -> None:
+        """End; the workers stay.
+
+        Parameters
+        ----------
+        patience
+            Seconds that removals have to end; those that take longer are left to the next controller.
+        """
         if self._looks is not None:
             self._looks.cancel()
             await asyncio.gather(self._looks, return_exceptions=True)
+        if self._removals:
+            await asyncio.wait(self._removals, timeout=patience)
+        for removal in self._removals:
+            removal.cancel()
         await asyncio.gather(*self._removals, return_exceptions=True)
 
     def change_groups(self, groups: Iterable[WorkerGroup]) -> None:

@@ -13,6 +13,7 @@ class OnPaper:
         self.existing, self.joined, self.refused, self.removed = {}, set(), {}, []
         self.launches = 0
         self.broken = set()  # groups of which a launch raises what none should
+        self.troubles = {}  # why workers do not start
         self.faults = []  # raised one by one when it is asked who exists
         self.may_leave = asyncio.Event()
         self.may_leave.set()
@@ -44,7 +45,7 @@ class OnPaper:
         return self.joined
 
     async def trouble(self, name):
-        return ""
+        return self.troubles.get(name, "")
 
     async def last_words(self, name):
         return f"{name} said farewell"

@@ -259,3 +259,39 @@ def test_whoever_wants_to_know_is_told_of_each_change_and_of_nothing_else(contro
 async def until(condition):
     while not condition():  # noqa: ASYNC110  the controller tells of changes, not of conditions
         await asyncio.sleep(0.01)
+
+
+def test_it_ends_though_a_removal_does_not(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=1))
+        provisioner.may_leave.clear()
+        await controller.carry_out(plan(2, removable=["small-0"]))
+        await controller.stop(patience=0.01)
+        assert not provisioner.removed
+
+    run(story())
+
+
+def test_why_a_worker_does_not_start_is_told_once_for_its_group_until_one_arrives(controller, provisioner, caplog):
+    async def story():
+        await controller.carry_out(plan(1, small=2, large=1))
+        provisioner.troubles = {"small-0": "ErrImagePull", "small-1": "ErrImagePull", "large-0": ""}
+        for _ in range(3):
+            progress = await controller.look()
+            assert progress.blocked == {"small": "small-0 does not start: ErrImagePull"}
+            assert set(progress.workers) == {"small-0", "small-1", "large-0"}
+        assert caplog.text.count("does not start") == 1
+        provisioner.joined = {"small-0"}
+        provisioner.troubles = {}
+        assert not (await controller.look()).blocked
+
+    run(story())
+
+
+def test_what_has_arrived_is_not_asked_why_it_does_not_start(controller, provisioner):
+    async def story():
+        await controller.carry_out(plan(1, small=1))
+        provisioner.joined, provisioner.troubles = {"small-0"}, {"small-0": "DisruptionTarget: a node is drained"}
+        assert not (await controller.look()).blocked
+
+    run(story())

@@ -41,14 +41,13 @@ def pods(system):
     return ask("GET", f"{CORE}/pods?labelSelector=supreme-dask/system={system}")["items"]
 
 
-def account(name, verbs=()):
-    """Make a service account that may do this with pods; return a token."""
+def account(name, rules=()):
+    """Make a service account that has these rights; return a token."""
     kind = {"kind": "Role", "apiGroup": "rbac.authorization.k8s.io", "name": name}
     subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
-    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": list(verbs)}
     ask("POST", f"{CORE}/serviceaccounts", {"metadata": {"name": name}})
-    if verbs:
-        ask("POST", f"{RIGHTS}/roles", {"metadata": {"name": name}, "rules": [rule]})
+    if rules:
+        ask("POST", f"{RIGHTS}/roles", {"metadata": {"name": name}, "rules": rules})
         ask("POST", f"{RIGHTS}/rolebindings", {"metadata": {"name": name}, "roleRef": kind, "subjects": [subject]})
     return ask("POST", f"{CORE}/serviceaccounts/{name}/token", {"spec": {}})["status"]["token"]
 

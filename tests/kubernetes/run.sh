@@ -26,6 +26,7 @@ chmod +x "$place/etcd"
 
 export KUBE_LAB="$place/lab" KUBE_BIN="$place/bin" ETCD="$place/etcd" LAB_PYTHON="$root/.venv/bin/python"
 export LAB_IMAGES="{\"supreme-dask:dev\": \"$root/.venv/bin\"}" # what the node runs for this image
+export NODES=2 LAB_CONTROL="$kube/lab"
 export NFT=true # nothing here goes to a service, which is all that it is for
 cd "$root"
 "$kube/lab/lab.sh" run "$LAB_PYTHON" -m pytest -m "" tests/kubernetes "$@"

@@ -94,7 +94,9 @@ def test_a_namespace_that_is_not_there_is_told():
 
 
 def test_rights_that_are_missing_are_named(credentials):
-    credentials(token=admin.account("reader", ["list", "watch"]))
+    credentials(
+        token=admin.account("reader", [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}])
+    )
 
     async def story(provisioner):
         assert await provisioner.workers() == {}

@@ -169,5 +169,12 @@ def test_what_a_pod_says_of_its_worker(status, ended, joined, words):
     assert (pod.ended, pod.joined, pod.words, pod.grace) == (ended, joined, words, None)
 
 
+def test_one_of_a_lost_node_is_lost_once_it_is_to_end():
+    tainted = {"conditions": [{**EVICTED, "reason": "DeletionByTaintManager"}]}
+    assert said(tainted, deletionTimestamp="2026-11-27T10:00:00Z").lost
+    assert not said(tainted).lost
+    assert not said({"conditions": [EVICTED]}, deletionTimestamp="2026-11-27T10:00:00Z").lost
+
+
 def test_one_that_is_told_to_end_says_how_long_it_has():
     assert said({}, deletionTimestamp="2026-11-27T10:00:00Z", deletionGracePeriodSeconds=45).grace == 45

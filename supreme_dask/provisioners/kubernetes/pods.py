@@ -9,6 +9,7 @@ from typing import Any, Self
 from supreme_dask.provisioners.kubernetes.manifests import CONTAINER, GROUP
 
 _ENDED = ("Succeeded", "Failed")
+_BY_TAINT = "DeletionByTaintManager"  # of the condition DisruptionTarget: its node was unreachable for too long
 _USUAL = ("ContainerCreating", "PodInitializing")  # reasons to wait that need no words
 _GRACE = 30  # s that Kubernetes gives a pod which says nothing else
 _LONGEST = 300  # characters of what is told
@@ -28,6 +29,9 @@ class Pod:
         Whether all of its containers have ended.
     joined : bool
         Whether its worker has joined a scheduler and its container still runs.
+    lost : bool
+        Whether it is to end because its node is not heard of, which therefore cannot say that it has. If its worker
+        lives, the scheduler sees it and counts it.
     grace : float or None
         Seconds that it has to end from when it was told to; None if it was not told.
     words : str
@@ -39,6 +43,7 @@ class Pod:
     uid: str
     ended: bool
     joined: bool
+    lost: bool
     grace: float | None
     words: str
 
@@ -54,6 +59,7 @@ class Pod:
             metadata["uid"],
             ended=status.get("phase") in _ENDED,
             joined=any(one["name"] == CONTAINER and one.get("started") for one in containers),
+            lost=leaves and any(one.get("reason") == _BY_TAINT for one in status.get("conditions") or ()),
             grace=metadata.get("deletionGracePeriodSeconds", _GRACE) if leaves else None,
             words="; ".join(dict.fromkeys(_words(status)))[:_LONGEST],
         )

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _AGAIN = 0.5  # s after the API server could not be asked
 _STALE = 5.0  # s without it after which what was seen last is no answer
-_LOST = 30.0  # s beyond its grace after which a pod that was told to end counts no more: its node is lost
+_LATE = 30.0  # s beyond its grace after which a pod that was told to end counts no more: nothing will say that it has
 _REMEMBERED = 1000  # workers that are gone
 
 
@@ -84,10 +84,10 @@ class View:
         if pod.words:
             _remember(self.words, pod.name, pod.words)
         if pod.grace is not None:
-            self._ends.setdefault(pod.name, monotonic() + pod.grace + _LOST)
+            self._ends.setdefault(pod.name, monotonic() + pod.grace + _LATE)
 
     def _lives(self, pod: Pod) -> bool:
-        return not pod.ended and monotonic() < self._ends.get(pod.name, float("inf"))
+        return not (pod.ended or pod.lost) and monotonic() < self._ends.get(pod.name, float("inf"))
 
     async def _first(self) -> None:
         """Wait until the pods were listed, or could not be."""
