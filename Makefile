@@ -40,13 +40,15 @@ test-distributed: .venv/.test  ## Dask's own tests with our plugin; DISTRIBUTED_
 test-kubernetes: .venv/.test .venv/.lab  ## on a real control plane, started from KUBE and ended after them; as root
 	tests/kubernetes/run.sh $(KUBE)
 
-soak: .venv/.test            ## the long forms of the tests of faults; hours
+soak: .venv/.test .venv/.lab  ## the long forms of the tests of faults; hours
 	SUPREME_FENCING_RUNS=500 SUPREME_FAULT_RUNS=10 SUPREME_STORM_TASKS=10000 SUPREME_SCALE_EVENTS=1000 \
 		SUPREME_DIFFERENTIAL_PROGRAMS=100000 SUPREME_DIFFERENTIAL_PROCESSES=500 \
 		SUPREME_BOUNDED_EXAMPLES=5000 SUPREME_BOUNDED_ROUNDS=40 SUPREME_BOUNDED_EVENTS=300 \
 		$(BIN)/python -m pytest tests/stores tests/scheduler/test_storm.py tests/scheduler/test_scale_events.py \
 		tests/core/test_bounded.py tests/scheduler/test_bounded.py tests/resilience/test_bounded.py \
 		tests/differential -m "slow or not slow" --timeout 12000
+	if tests/kubernetes/run.sh --check $(KUBE); then SUPREME_KUBERNETES_STEPS=1000 SUPREME_KUBERNETES_WORKERS=30 \
+		tests/kubernetes/run.sh $(KUBE); fi
 
 test-s3:                     ## blobs on S3, served on loopback; apart, for botocore wants an older dateutil than ours
 	$(PYTHON) -m venv .venv/s3

@@ -9,6 +9,7 @@ import uuid
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 
 import dask
+import pytest
 from distributed import Client, Scheduler
 
 from supreme_dask.stores import open_store
@@ -99,13 +100,14 @@ async def running(directory, groups):
                 admin.ask("DELETE", f"{admin.CORE}/pods/{pod['metadata']['name']}?gracePeriodSeconds=1")
 
 
-def on_kubernetes(groups=GROUPS):
-    """Make an ordinary test of a coroutine that takes a system."""
+def on_kubernetes(groups=GROUPS, patience=3 * PATIENCE):
+    """Make an ordinary test of a coroutine that takes a system and ends within so many seconds."""
 
     def decorate(test):
+        @pytest.mark.timeout(patience + PATIENCE)
         def run(tmp_path):
             async def story():
-                async with asyncio.timeout(3 * PATIENCE), running(tmp_path, groups) as system:
+                async with asyncio.timeout(patience), running(tmp_path, groups) as system:
                     await test(system)
 
             asyncio.run(story())
