@@ -53,7 +53,7 @@ class Faults:
         if self._chance.random() >= self.part:
             return "cut" if watches and self.part else "ok"
         writes = ["lost", "409"] if request.method == "POST" else ["lost"] if request.method == "DELETE" else []
-        return self._chance.choice(["429", "500", "503", "reset", *writes, *["410"] * (2 * watches)])
+        return self._chance.choice(["401", "429", "500", "503", "reset", *writes, *["410"] * (2 * watches)])
 
     async def _handle(self, request):
         fault = self._fault(request)

@@ -31,9 +31,10 @@ _WATCH = 30  # s; then the server ends a watch, and one that has ended without a
 _LATER = (429, 500, 502, 503, 504)
 _ABSENT, _CONFLICT = 404, 409
 _CONFLICTS = 3  # times that a pod is there and is not
-_FAULTS = (ServerError, APITimeoutError, httpx.HTTPError, OSError, json.JSONDecodeError)
-TOO_OLD = 410
-"""Code of a watch that begins with a version which the server has forgotten."""
+# The last one is that of a connection which kr8s has closed for all, since one of them had to renew its credentials.
+_FAULTS = (ServerError, APITimeoutError, httpx.HTTPError, OSError, json.JSONDecodeError, RuntimeError)
+EXPIRED, TOO_OLD = 401, 410
+"""Codes of a watch: its credentials have to be renewed, which a list does; its version is forgotten."""
 
 
 class PodsApi:
@@ -151,7 +152,7 @@ class PodsApi:
         Raises
         ------
         ApiServerError
-            If the server ends it otherwise than in order; with the code `TOO_OLD`, list again.
+            If the server ends it otherwise than in order; with the code `EXPIRED` or `TOO_OLD`, list again.
         """
         parameters = {
             "labelSelector": self._selector,
@@ -165,11 +166,15 @@ class PodsApi:
             url="pods",
             namespace=self.namespace,
             params=parameters,
+            raise_for_status=False,
             stream=True,
             timeout=httpx.Timeout(_TIMEOUT, read=_WATCH + _TIMEOUT),
         )
         try:
             async with asked as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _refusal(answer)
                 yield "BOOKMARK", {"metadata": {"resourceVersion": version}}
                 async for line in answer.aiter_lines():
                     event = json.loads(line)
@@ -192,25 +197,50 @@ class PodsApi:
         content = None if body is None else json.dumps(body)
         until, pause = monotonic() + patience, _FIRST
         while True:
+            after = 0.0
             try:
-                asked = self._api.call_api(
-                    method, url=path, namespace=self.namespace, params=parameters, content=content, timeout=_TIMEOUT
-                )
-                async with asked as answer:
+                answer = await self._answer(method, path, content, parameters)
+                if not answer.is_error:
                     return dict(answer.json())
+                said, after = _refusal(answer), _retry_after(answer)
             except _FAULTS as error:
-                said, after = _told(error), _retry_after(error)
-                if said.code not in (0, *_LATER) or monotonic() + max(pause, after) > until:
-                    raise said from error
+                said = _told(error)
+            if said.code not in (0, *_LATER) or monotonic() + max(pause, after) > until:
+                raise said
             await asyncio.sleep(max(pause, after) * random.uniform(1.0, 1.2))  # noqa: S311  not all at once
             pause = min(2 * pause, _LONGEST)
 
+    async def _answer(
+        self, method: str, path: str, content: str | None, parameters: Mapping[str, str]
+    ) -> httpx.Response:
+        """Return what the server answers, whatever it is; credentials that have expired are renewed."""
+
+        async def answer(*, may_renew: bool) -> httpx.Response:
+            # To renew them is to close all connections; kr8s would at each refusal, such as that of a quota.
+            async with self._api.call_api(
+                method,
+                url=path,
+                namespace=self.namespace,
+                params=parameters,
+                content=content,
+                timeout=_TIMEOUT,
+                raise_for_status=may_renew,
+            ) as answered:
+                return answered
+
+        first = await answer(may_renew=False)
+        return await answer(may_renew=True) if first.status_code == EXPIRED else first
+
 
 def _told(error: Exception) -> ApiServerError:
-    """Return what an error of the connection, or of the server, means."""
-    answer = getattr(error, "response", None) if isinstance(error, ServerError) else None
-    if answer is None:
-        return ApiServerError(0, f"the API server does not answer: {error or type(error).__name__}")
+    """Return what an error of kr8s, or of the connection, means."""
+    answer = error.response if isinstance(error, ServerError) else None
+    if answer is not None:
+        return _refusal(answer)
+    return ApiServerError(0, f"the API server does not answer: {error or type(error).__name__}")
+
+
+def _refusal(answer: httpx.Response) -> ApiServerError:
     try:
         said = answer.json()
     except ValueError:
@@ -222,8 +252,7 @@ def _refused(code: int, status: Mapping[str, Any]) -> ApiServerError:
     return ApiServerError(code, str(status.get("message") or f"the API server answers with status {code}"))
 
 
-def _retry_after(error: Exception) -> float:
+def _retry_after(answer: httpx.Response) -> float:
     """Return the seconds that a server asks to wait for."""
-    answer = getattr(error, "response", None)
-    said = answer.headers.get("retry-after", "") if answer is not None else ""
+    said = answer.headers.get("retry-after", "")
     return min(float(said), _PATIENCE) if said.isdecimal() else 0.0

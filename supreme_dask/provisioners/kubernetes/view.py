@@ -10,19 +10,25 @@ from time import monotonic
 from typing import Any
 
 from supreme_dask.errors import ApiServerError
-from supreme_dask.provisioners.kubernetes.api import TOO_OLD, PodsApi
+from supreme_dask.provisioners.kubernetes.api import EXPIRED, TOO_OLD, PodsApi
 from supreme_dask.provisioners.kubernetes.pods import Pod
 
 log = logging.getLogger(__name__)
 
 _AGAIN = 0.5  # s after the API server could not be asked
 _STALE = 5.0  # s without it after which what was seen last is no answer
-_LATE = 30.0  # s beyond its grace after which a pod that was told to end counts no more: nothing will say that it has
 _REMEMBERED = 1000  # workers that are gone
 
 
 class View:
     """The pods of one system, as they were at the last word of the API server. It is entered with ``async with``.
+
+    Parameters
+    ----------
+    api
+        Asks the API server.
+    late
+        Seconds beyond its grace after which a pod that was told to end counts no more: nothing will say that it has.
 
     Attributes
     ----------
@@ -34,11 +40,12 @@ class View:
         What was said last of each worker, also when it is gone.
     """
 
-    def __init__(self, api: PodsApi) -> None:
+    def __init__(self, api: PodsApi, *, late: float = 30.0) -> None:
         self.pods: dict[str, Pod] = {}
         self.joined: dict[str, None] = {}
         self.words: dict[str, str] = {}
         self._api = api
+        self._late = late
         self._ends: dict[str, float] = {}  # when each that was told to end has to have ended
         self._version = ""  # up to which all is known; empty until the pods were listed
         self._problem: ApiServerError | None = None
@@ -84,7 +91,7 @@ class View:
         if pod.words:
             _remember(self.words, pod.name, pod.words)
         if pod.grace is not None:
-            self._ends.setdefault(pod.name, monotonic() + pod.grace + _LATE)
+            self._ends.setdefault(pod.name, monotonic() + pod.grace + self._late)
 
     def _lives(self, pod: Pod) -> bool:
         return not (pod.ended or pod.lost) and monotonic() < self._ends.get(pod.name, float("inf"))
@@ -105,12 +112,13 @@ class View:
                 await self._watch()
             except ApiServerError as error:
                 await self._failed(error)
-            except (LookupError, TypeError, AttributeError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it is, what is not followed is not known
                 await self._failed(ApiServerError(TOO_OLD, f"the API server says what cannot be read: {error!r}"))
 
     async def _list(self) -> None:
+        known = set(self.pods)  # one that is created meanwhile may not be in the list yet
         answers, version = await self._api.list()
-        for name in self.pods.keys() - {answer["metadata"]["name"] for answer in answers}:
+        for name in known - {answer["metadata"]["name"] for answer in answers}:
             self._gone(name)
         for answer in answers:
             self.see(answer)
@@ -131,7 +139,7 @@ class View:
 
     async def _failed(self, error: ApiServerError) -> None:
         log.debug("The pods are not followed: %s", error)
-        if error.code == TOO_OLD:
+        if error.code in (EXPIRED, TOO_OLD):
             self._version = ""
         if self._problem is None:
             self._since = monotonic()
