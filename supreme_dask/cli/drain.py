@@ -31,7 +31,8 @@ def _at_scheduler(command: _C) -> _C:
 @click.option(
     "--deadline",
     metavar="TIME",
-    help="After so long, such as 10m, tasks that may run again (retries) run elsewhere. All others are waited for.",
+    help="After so long, such as 10m (a number alone is seconds), tasks that may run again (retries) run elsewhere. "
+    "All others are waited for.",
 )
 def drain(
     scheduler: str | None, names: tuple[str, ...], deadline: str | None, *, as_json: bool, **system: str

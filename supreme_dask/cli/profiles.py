@@ -28,7 +28,20 @@ def profiles() -> None:
 @of_system
 @AS_JSON
 def show(store: str, system: str, *, as_json: bool) -> None:
-    """List what is kept of each task type."""
+    """List what is kept of each task type.
+
+    \b
+    runs          measurements taken
+    typical, high median and largest memory that a run needed
+    duration      mean of the recent runs
+    cores         most that a recent run kept busy
+    unused        part of reserved memory x time that runs left unused
+    killed        runs that were killed for their memory and not measured since
+    fetched/s     bytes of inputs fetched per second of run
+    predictor     how memory is estimated: a line over the size of the inputs,
+                  a level, the largest so far, bounds of overlapped runs, none
+    code          which version of the function it is of
+    """  # noqa: D301  click leaves lines below this character as they are
     found = _all(store, system)
     values = ({"type": learned.type, "code": learned.code, **_summary(learned)} for learned in found)
     lines = table([_row(learned) for learned in found], window()) if found else [_NONE.format(system)]

@@ -12,6 +12,7 @@ import click
 from supreme_dask.cli.documents import DRY_RUN, moment, on_documents, show_changes
 from supreme_dask.cli.output import AS_JSON, say, table, window
 from supreme_dask.cli.system import author, of_system
+from supreme_dask.core.reasons.words import counted
 from supreme_dask.core.revisions import Difference, DocumentRevision, Tag
 from supreme_dask.errors import NotPublishedError
 from supreme_dask.stores.documents import Documents
@@ -78,7 +79,8 @@ def rollback(store: str, system: str, to: str, *, dry_run: bool, as_json: bool, 
     if dry_run:
         return
     if changes and not options["yes"] and not isinstance(target, str):
-        click.confirm(f"Publish {len(changes)} changed documents of system {system}?", abort=True, err=as_json)
+        changed = counted(len(changes), "changed document")
+        click.confirm(f"Publish {changed} of system {system}?", abort=True, err=as_json)
     done = sorted(on_documents(store, system, story).items())
     lines = [_published(document, revision) for document, revision in done]
     values = ({"document": document, **asdict(revision)} for document, revision in done)

@@ -117,7 +117,7 @@ def test_a_system_goes_back_to_a_time(supreme):
     supreme("policy", "apply", "policy.yaml")
     shown = supreme("rollback", "--to", "2001-01-01", "--dry-run")
     assert shown.startswith("policy/default $.high_cpu: removed: {")
-    assert "Publish 1 changed documents of system default? [y/N]: " in supreme(
+    assert "Publish 1 changed document of system default? [y/N]: " in supreme(
         "rollback", "--to", "2001-01-01", fails=True
     )
     assert "revision 1" in supreme("policy", "show")

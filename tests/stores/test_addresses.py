@@ -10,6 +10,7 @@ from supreme_dask.errors import LimitError, MissingProgramError, StoreAddressErr
 from supreme_dask.stores import DeletePrefix, Put, open_store
 from supreme_dask.stores.address import parse
 from supreme_dask.stores.etcd.faults import Fault, classify
+from supreme_dask.stores.etcd.store import _warn_of
 from supreme_dask.stores.limits import VALUE_BYTES, check_transaction
 from supreme_dask.stores.local_etcd import find_etcd
 from supreme_dask.stores.sqlite.place import refuse_network
@@ -141,3 +142,9 @@ def test_failures_are_told_apart(code, details, fault):
 def test_store_errors_are_the_built_in_kind_that_fits():
     assert isinstance(StoreFormatError("sqlite:///x", "not ours"), RuntimeError)
     assert isinstance(LimitError("key", "less"), ValueError)
+
+
+def test_an_old_server_is_warned_of_once(caplog):
+    for version in ("3.5.1", "3.5.1", "3.5.13", "3.4.31"):
+        _warn_of("etcd://warned-of-once:2379", version)
+    assert [record.getMessage().partition(" at ")[0] for record in caplog.records] == ["etcd 3.5.1"]

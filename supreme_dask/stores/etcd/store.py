@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -341,6 +342,7 @@ def _secrets(address: Address) -> tuple[str, grpc.ChannelCredentials | None]:
     return password or address.password, grpc.ssl_channel_credentials(*files) if secure else None
 
 
+@cache  # a process opens a store many times
 def _warn_of(shown: str, version: str) -> None:
     numbers = tuple(int(part) for part in version.split("-")[0].split("."))
     if numbers < _SOUND_SERVERS[0] or (3, 5) <= numbers < _SOUND_SERVERS[1]:
