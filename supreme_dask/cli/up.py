@@ -35,7 +35,8 @@ _NAMES = (*_NUMBERS, "memory")
     multiple=True,
     metavar=_FORM,
     callback=lambda _context, _option, texts: tuple(_group(text) for text in texts),
-    help="Equal workers; may be repeated. Of cpu, memory and count, what is left out is 1, 2 GiB, and 1. "
+    help="Equal workers; may be repeated; without it, one worker has all of this machine. Of cpu, memory and count, "
+    "what is left out is 1, 2 GiB, and 1. "
     "With a policy also minimum, maximum, cost and interruptions per hour, and startup in seconds. "
     "Any other name is a resource of your own.",
 )
@@ -82,6 +83,8 @@ def up(
         click.echo(f"Scheduler at {cluster.scheduler_address}, dashboard at {cluster.dashboard_link}")
         for group in cluster.groups:
             click.echo(f"{group.count} × {group.name}: {group.capacity}")
+            if rules is None and (group.minimum or group.maximum is not None):
+                click.echo(f"{group.name} is scaled with --policy only", err=True)
         click.echo(f'Connect with  distributed.Client("{cluster.scheduler_address}")')
         stop.wait()
         click.echo("Stopping")

@@ -20,8 +20,9 @@ COMMAND = [sys.executable, "-m", "dask", "supreme", "up", "--port", "0", "--dash
 
 
 def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
-    groups = ["--group", "small:cpu=1,memory=512MiB,count=2", "--group", "big:cpu=2,memory=1GiB,GPU=1,tpu=2"]
-    with subprocess.Popen([*COMMAND, *groups], stdout=subprocess.PIPE, text=True) as up:
+    small, big = "small:cpu=1,memory=512MiB,count=2,maximum=4", "big:cpu=2,memory=1GiB,GPU=1,tpu=2"
+    command = [*COMMAND, "--group", small, "--group", big]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
         try:
             address = re.search(r"tcp://[\d.:]+", up.stdout.readline()).group()
             with Client(address) as client:
@@ -32,6 +33,7 @@ def test_it_runs_the_groups_it_was_given_and_ends_when_it_is_interrupted():
         finally:
             up.send_signal(signal.SIGINT)
         assert up.wait(timeout=60) == 0
+        assert "small is scaled with --policy only\n" in up.stderr.read()
 
 
 def two_small_ones():
