@@ -94,7 +94,7 @@ def _apply(kind: str) -> click.Command:
     def apply(
         store: str, system: str, name: str, file: BinaryIO, *, dry_run: bool, as_json: bool, **options: Any
     ) -> None:
-        """Publish FILE as the newest revision.
+        """Publish FILE as the newest revision, unless that says the same.
 
         It is YAML or JSON; - is the standard input.
         """
@@ -103,18 +103,27 @@ def _apply(kind: str) -> click.Command:
             schemas.check(document, kind, content)
             return _show_difference(System(store, system), document, lambda _: _ready(content), as_json=as_json)
 
-        async def story(documents: Documents) -> DocumentRevision:
-            published = await documents.publish(document, content, author=author(), **options)
+        async def story(documents: Documents) -> tuple[DocumentRevision, str]:
+            schemas.check(document, kind, content)
+            newest = await _newest(documents, document)
+            if newest is not None and newest.content == content and options["expected"] in (None, newest.number):
+                revision, unchanged = newest, "unchanged, "
+            else:
+                revision, unchanged = await documents.publish(document, content, author=author(), **options), ""
             await _warn(documents, kind, name)
-            return published
+            return revision, unchanged
 
-        return _say_published(document, system, on_documents(store, system, story), as_json=as_json)
+        revision, unchanged = on_documents(store, system, story)
+        return _say_published(document, system, revision, unchanged, as_json=as_json)
 
     return apply
 
 
-def _say_published(document: str, system: str, revision: DocumentRevision, *, as_json: bool) -> None:
-    say([_value(document, revision)], [f"{document} of system {system}: {_described(revision)}"], as_json=as_json)
+def _say_published(
+    document: str, system: str, revision: DocumentRevision, unchanged: str = "", *, as_json: bool
+) -> None:
+    line = f"{document} of system {system}: {unchanged}{_described(revision)}"
+    say([_value(document, revision)], [line], as_json=as_json)
 
 
 def _value(document: str, one: DocumentRevision | Difference) -> dict[str, Any]:
@@ -153,8 +162,13 @@ async def _warn(documents: Documents, kind: str, name: str) -> None:
 
 
 async def _content(documents: Documents, document: str) -> Content:
+    newest = await _newest(documents, document)
+    return None if newest is None else newest.content
+
+
+async def _newest(documents: Documents, document: str) -> DocumentRevision | None:
     try:
-        return (await documents.newest(document)).content
+        return await documents.newest(document)
     except NotPublishedError:
         return None
 

@@ -47,8 +47,12 @@ def test_a_policy_is_published_shown_compared_and_rolled_back(supreme):
 
 def test_what_is_shown_can_be_applied(supreme):
     supreme("policy", "apply", "policy.yaml")
-    supreme("policy", "apply", "-", text=supreme("policy", "show"))
-    assert supreme("policy", "diff", "1", "2") == ""
+    said = supreme("policy", "apply", "-", text=supreme("policy", "show"))
+    assert "policy/default of system default: unchanged, revision 1 by" in said
+    assert supreme("policy", "history").count("revision") <= 1
+    assert "unchanged" not in supreme("policy", "apply", "stricter.json")
+    assert "revision 3 by" in supreme("policy", "apply", "policy.yaml")
+    assert supreme("policy", "diff", "1", "3") == ""
 
 
 def test_a_document_that_breaks_its_schema_names_the_path(supreme):
