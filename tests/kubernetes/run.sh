@@ -14,6 +14,7 @@ missing=()
 [ -x "$kube/lab/lab.sh" ] || missing+=("the lab in $kube")
 [ "$(id -u)" = 0 ] || missing+=("the rights of root, for namespaces")
 for program in unshare nsenter ip zstd; do command -v "$program" > /dev/null || missing+=("$program: apt-get install util-linux iproute2 zstd"); done
+unshare --net --mount --propagation private --pid --fork --mount-proc true 2> /dev/null || missing+=("the right to make namespaces")
 if [ ${#missing[@]} != 0 ]; then printf 'The tests on Kubernetes need %s\n' "${missing[@]}" >&2; exit 1; fi
 if $check; then exit 0; fi
 
