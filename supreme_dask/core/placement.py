@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 from supreme_dask.core.axes import CPU_AXIS, IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
@@ -113,18 +112,23 @@ def cut(need: Need, row: Row) -> Need:
 def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
     """Say what lacks on the worker that comes nearest to having room. Walks all workers."""
     ever = hosts(ledger, shape)
-    nearest = Unplaceable(None, "worker", 1, 0, ever=False)
-    smallest = float("inf")
-    for row in ever or permitted(ledger, shape):
-        axis, needed, found = _worst(shape.need, row.free if ever else row.capacity)
-        gap = (needed - found) / max(needed, 1)
-        if gap < smallest:
-            smallest = gap
-            nearest = Unplaceable(row.address, ledger.names[axis], needed, found, bool(ever))
-    if nearest.found or nearest.ever or nearest.address is None:
-        return nearest
-    declared = _declared(ledger)
-    return nearest if nearest.resource in declared else replace(nearest, instead=tuple(declared))
+    rows = ever or permitted(ledger, shape)
+    if not rows:
+        return Unplaceable(None, "worker", 1, 0, ever=False)
+    (axis, needed, found), row = min(
+        ((_worst(shape.need, row.free if ever else row.capacity), row) for row in rows), key=lambda one: _gap(one[0])
+    )
+    name = ledger.names[axis]
+    if ever:
+        return Unplaceable(row.address, name, needed, found, ever=True)
+    lacking = (
+        (other, amount, row.capacity[other]) for other, amount in shape.need if other not in (axis, THREADS_AXIS)
+    )
+    further = tuple((ledger.names[other], amount, has) for other, amount, has in lacking if amount > has)
+    declared = () if found else tuple(_declared(ledger))
+    return Unplaceable(
+        row.address, name, needed, found, ever=False, instead=() if name in declared else declared, further=further
+    )
 
 
 def _declared(ledger: Ledger) -> list[str]:
@@ -205,6 +209,10 @@ def _left(row: Row, need: Need, axis: int) -> float:
     return (row.free[axis] - needed) / (row.capacity[axis] or 1)
 
 
+def _gap(lacking: tuple[int, int, int]) -> float:
+    _, needed, found = lacking
+    return (needed - found) / max(needed, 1)
+
+
 def _worst(need: Need, amounts: list[int]) -> tuple[int, int, int]:
-    gaps = ((axis, amount, amounts[axis]) for axis, amount in need)
-    return max(gaps, key=lambda gap: (gap[1] - gap[2]) / max(gap[1], 1))
+    return max(((axis, amount, amounts[axis]) for axis, amount in need), key=_gap)

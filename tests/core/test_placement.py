@@ -61,6 +61,13 @@ def test_a_refusal_names_what_lacks_on_the_worker_that_comes_nearest():
     assert refuse(admission.ledger, admission.kinds.shape(bound("d", 1, "gone"))).resource == "worker"
 
 
+def test_a_refusal_names_all_that_no_worker_ever_has():
+    admission = cluster(4, 2)
+    why = refuse(admission.ledger, admission.kinds.shape(task("a", 9, cpu=64)))
+    assert {why.resource, *(name for name, _, _ in why.further)} == {"cpu", "memory"}
+    assert refuse(admission.ledger, admission.kinds.shape(task("b", 9))).further == ()
+
+
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3, 5]), st.booleans(), st.integers(0, 2)), max_size=40))
 def test_equal_histories_give_equal_decisions(story):
     def decisions():

@@ -28,6 +28,8 @@ class Unplaceable:
         Whether it would fit if nothing else ran.
     instead : tuple of str
         If no worker declares the resource at all: those that some worker declares.
+    further : tuple of (str, int, int)
+        What else that worker never has enough of: the resource, what is needed, and found.
     """
 
     address: str | None
@@ -36,6 +38,7 @@ class Unplaceable:
     found: int
     ever: bool
     instead: tuple[str, ...] = ()
+    further: tuple[tuple[str, int, int], ...] = ()
 
 
 def waiting(type_: str, why: Unplaceable) -> str:
@@ -45,6 +48,8 @@ def waiting(type_: str, why: Unplaceable) -> str:
     --------
     >>> waiting("load", Unplaceable("tcp://a:1", "memory", 8 * 2**30, 4 * 2**30, ever=False))
     "tasks 'load' wait for a larger worker: they need memory 8.00 GiB, the largest worker has 4.00 GiB"
+    >>> waiting("load", Unplaceable("tcp://a:1", "cpu", 8000, 2000, ever=False, further=(("GPU", 2000, 1000),)))
+    "tasks 'load' wait for a larger worker: they need cpu 8 and GPU 2, the largest worker has 2 and 1"
     >>> waiting("load", Unplaceable("tcp://a:1", "memory", 2**30, 2**29, ever=True))
     "tasks 'load' wait for memory: they need 1.00 GiB, 512.00 MiB are free on tcp://a:1, which comes nearest"
     >>> waiting("load", Unplaceable("tcp://a:1", "cpus", 2, 0, ever=False, instead=("cpu", "memory")))
@@ -60,7 +65,10 @@ def waiting(type_: str, why: Unplaceable) -> str:
         instead = or_so(why.resource, why.instead)
         return f"{start} a worker that declares {reprlib.repr(why.resource)}{instead}: none does"
     if not why.ever:
-        return f"{start} a larger worker: they need {why.resource} {needed}, the largest worker has {found}"
+        lacking = [(why.resource, why.needed, why.found), *why.further]
+        needs = " and ".join(f"{name} {amount(name, need)}" for name, need, _ in lacking)
+        has = " and ".join(amount(name, there) for name, _, there in lacking)
+        return f"{start} a larger worker: they need {needs}, the largest worker has {has}"
     nearest = f"{found} are free on {why.address}, which comes nearest"
     return f"{start} {why.resource}: they need {needed}, {nearest}"
 
