@@ -143,7 +143,8 @@ async def opened(
     """
     for name, value in (("directory", directory), ("host", host)):
         if value is not None:
-            raise ConfigError(name, value, "it is for workers of this machine; pods are said in supreme.kubernetes")
+            problem = "it is for workers of this machine; what pods are is in supreme.kubernetes"
+            raise ConfigError(name, str(value), problem)
     maker = Maker(system, store, config.image(), config.pod())
     api = await PodsApi.connect(config.namespace(), maker.selector)
     async with KubernetesProvisioner(api, maker) as provisioner:
