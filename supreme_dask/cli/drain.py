@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from supreme_dask.cli.system import System, author, of_system
 from supreme_dask.stores.registry import find_scheduler, listens
 
 _ANSWER = 10.0  # s
+_SETTLES = 1.0  # s in which it turns out whether idle workers can leave
 _C = TypeVar("_C", bound=Callable[..., object])
 
 
@@ -44,6 +46,9 @@ def drain(
     seconds = None if deadline is None else _seconds(deadline)
     address = scheduler or _address(**system)
     refused = _ask(address, "supreme_drain", names=names, reason=f"{author()} wants it", deadline=seconds)
+    if begun := [name for name in names if name not in refused]:
+        time.sleep(_SETTLES)
+        refused |= _ask(address, "supreme_kept", names=begun)
     _say({name: "draining" for name in names if name not in refused}, as_json=as_json)
     if refused:
         raise click.ClickException("; ".join(f"{name}: kept, {why}" for name, why in refused.items()))

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _RETURN = 60.0  # s in which workers come back to a scheduler that starts
 _RESERVE = 0.2  # of a notice, for the results of the tasks that were let end
+_MOST_KEPT = 1000  # reasons that are remembered
 
 
 class Drains:
@@ -55,6 +56,7 @@ class Drains:
         self._hands = hands
         self._recall = recall
         self._drains: dict[str, _Leaving] = {}
+        self._kept: dict[str, str] = {}  # why, by name, those that were to leave last stay
         self._left: dict[str, Departure] | None = None
         self._left_until = 0.0
         self._open_rows: list[Row] | None = None
@@ -126,6 +128,10 @@ class Drains:
         """Return how far each drain is, by the name of the worker."""
         return {leaving.drain.name: leaving.drain.state for leaving in self._drains.values()}
 
+    def kept(self, names: Iterable[str]) -> dict[str, str]:
+        """Return why, by name, those of some workers stay that were to leave and do not any more."""
+        return {name: self._kept[name] for name in names if name in self._kept}
+
     def returnable(self) -> set[str]:
         """Return the names of those that a plan may have back."""
         drains = (leaving.drain for leaving in self._drains.values())
@@ -138,6 +144,8 @@ class Drains:
 
     def tick(self) -> None:
         """See how far everybody is."""
+        while len(self._kept) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
         self._open_rows = None
         self._take_over()
         for leaving in list(self._drains.values()):
@@ -151,6 +159,7 @@ class Drains:
     def _begin(self, drain: Drain) -> None:
         results = Results(self._scheduler, self._admission, self._hands, drain.address)
         leaving = self._drains[drain.address] = _Leaving(drain, results, frozenset(self._hands.scatters))
+        self._kept.pop(drain.name, None)
         self._step(leaving)
 
     def _begin_or_join(self, asked: Drain) -> None:
@@ -177,6 +186,8 @@ class Drains:
             self._note(after)
         if after.state in ENDED:
             del self._drains[drain.address]
+            if after.state == "kept":
+                self._kept[drain.name] = after.reason
             self._forget(drain.name)
             self._keep_once()
         elif after.state != "asked":

@@ -26,6 +26,7 @@ WHOLE = {
     wire.KILLED: {"worker": "tcp://a:1", "rss": 1},
     "supreme_drain": {"names": ["a"], "reason": "why", "deadline": 1.0},
     "supreme_undrain": {"names": ["a"], "reason": "why"},
+    "supreme_kept": {"names": ["a"]},
     "supreme_leave": {"worker": "tcp://a:1", "seconds": 1.0},
 }
 MAY_BE_LEFT_OUT = {"wall", "version", "state", "deadline"}

@@ -142,6 +142,7 @@ def test_an_event_that_only_looks_like_a_nannys_is_left_aside(event):
         ("supreme_drain", {"names": ["a"], "reason": "why", "deadline": float("nan")}),
         ("supreme_drain", {}),
         ("supreme_undrain", {"names": {"a": 1}, "reason": "why"}),
+        ("supreme_kept", {"names": "a"}),
         ("supreme_leave", {"worker": 5, "seconds": 1}),
         ("supreme_leave", {"worker": "tcp://a:1", "seconds": -1}),
     ],

@@ -1,5 +1,6 @@
 """`dask supreme drain` and `undrain`, against a scheduler that runs."""
 
+import re
 import time
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_worker_is_drained_and_kept_after_all(cluster, supreme, tmp_path):
         assert client.run_on_scheduler(states) == {}
         (tmp_path / "go").touch()
         assert client.gather(held) == [None, None]
+
+
+def test_one_that_nothing_can_take_the_results_of_is_said_to_stay(cluster, supreme):
+    address = cluster.scheduler_address
+    with Client(cluster) as client:
+        held = client.map(bytes, [1, 2], workers=["small-0", "small-1"], pure=False)
+        while len(client.gather(held)) < 2 or len(client.run_on_scheduler(holders)) < 2:
+            held += client.map(bytes, [1, 2], pure=False)
+        said = supreme("drain", "small-0", "small-1", "--scheduler", address, fails=True)
+        stay = re.findall(r"(small-[01]): kept, no other worker can take the results that only it holds", said)
+        assert stay
+        assert not [name for name in stay if f"{name}: draining" in said]
+        assert client.gather(held) == [bytes(one) for one in ([1, 2] * len(held))[: len(held)]]
+
+
+def holders(dask_scheduler):
+    return [ws.address for ws in dask_scheduler.workers.values() if ws.has_what]
 
 
 def wait_for(path):
