@@ -200,8 +200,11 @@ def test_a_worker_finds_its_scheduler_by_the_name_of_the_system(session):
 
 def test_a_trace_is_simulated(session):
     write_documents(session)
-    (session.place / "week.csv").write_text("type,duration,demand:memory\n" + "load,60,500 MiB\n" * 40)
-    (command,) = lines(block(HOW_TO / "simulate.md", "console", 0))
+    page = block(HOW_TO / "simulate.md", "console", 0)
+    show, command = lines(page)
+    trace = page.partition(f"$ {show}\n")[2].partition("$ ")[0]
+    (session.place / "week.csv").write_text(trace)
+    assert session.run(show) == trace
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[demo]'")
-    assert "40 of 40 ended" in session.run(command)
+    assert "3 of 3 ended" in session.run(command)
     assert (session.place / "week.svg").stat().st_size

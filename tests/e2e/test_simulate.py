@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_refused_with_the_file_and_the_reason(simulate, t
     (tmp_path / "wrong.yaml").write_text("high_cpu: {threshold: 80}\n")
     assert "wrong.yaml" in simulate("--policy", "wrong.yaml", fails=True)
     (tmp_path / "trace.csv").write_text("name,seconds\na,1\n")
-    assert "trace.csv: no trace of jobs: its columns are of no known format" in simulate(fails=True)
+    assert "trace.csv: no trace of jobs: it needs the columns" in simulate(fails=True)
 
 
 def test_a_policy_that_cannot_be_used_is_told_of_as_one_to_simulate(simulate, tmp_path):
