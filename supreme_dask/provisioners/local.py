@@ -18,16 +18,14 @@ from typing import IO, Any, Self
 
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.plans import Plan
-from supreme_dask.core.resources import MEMORY
 from supreme_dask.errors import ConfigError, ProvisionError
-from supreme_dask.provisioners import arrival, processes
+from supreme_dask.provisioners import processes, starting
 from supreme_dask.provisioners.names import Names
 from supreme_dask.provisioners.processes import Process
 
 _LOOPBACK = "127.0.0.1"
-_PATIENCE = 60.0  # s, or three start-up times: a worker that found no scheduler until then ends
 _GRACE = 30.0  # s; longer than the notice that a worker takes to hand over what it holds
-_KEPT = 20  # directories of workers that have ended, for whoever wants to read their logs
+_KEPT = 20  # directories of workers that have ended, for their logs
 _TOLD = 3  # lines of a log
 _WIDEST = 200  # characters of one
 _FRAMES = ("Traceback ", "The above exception", "During handling")
@@ -76,7 +74,7 @@ class LocalProvisioner:
         self._scheduler = scheduler
         self._last_known = ""  # where the scheduler was when the last plan was made
         self._host = host
-        self._settings = {"DASK_SUPREME__STORE": store, "DASK_SUPREME__SYSTEM": system} if store else {}
+        self._store, self._system = store, system
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _lock(self._directory / "lock")
         self._numbers = self._directory / "numbers.json"
@@ -175,27 +173,16 @@ class LocalProvisioner:
             raise
 
     def _command(self, group: WorkerGroup, name: str) -> list[str]:
-        patience = str(max(_PATIENCE, 3 * group.startup))
-        find = ["supreme", "worker", "--wait", patience, "--scheduler", self._last_known]
-        start = ["worker", self._scheduler] if self._scheduler else find
-        preload = "supreme_dask.preload", arrival.__name__
+        known = ["worker", self._scheduler] if self._scheduler else []
         return [
-            *(sys.executable, "-m", "dask", *start),
-            *("--name", name, "--nthreads", str(group.threads), "--memory-limit", str(group.capacity[MEMORY])),
-            *("--host", self._host, "--no-dashboard", "--dashboard-address", f"{self._host}:0"),
-            *("--death-timeout", patience, "--local-directory", str(self._directory / name)),
-            *(part for module in preload for part in ("--preload", module)),
+            *(sys.executable, "-m", "dask", *(known or starting.by_system(group, self._last_known))),
+            *("--preload", "supreme_dask.preload", "--host", self._host, "--dashboard-address", f"{self._host}:0"),
+            *starting.options(group, name, str(self._directory / name)),
         ]
 
     def _environment(self, group: WorkerGroup, name: str) -> dict[str, str]:
-        # In the environment, for a store's address may hold a password, and names of resources may hold anything.
-        return {
-            **os.environ,
-            **self._settings,
-            "DASK_SUPREME__LABELS": repr({**group.labels, "group": group.name}),
-            "DASK_DISTRIBUTED__WORKER__RESOURCES": repr(group.capacity.in_units()),
-            arrival.VARIABLE: str(self._directory / name / "arrived"),
-        }
+        arrived = str(self._directory / name / "arrived")
+        return os.environ | starting.environment(group, arrived, store=self._store, system=self._system)
 
     # ------------------------------------------------------------------------------------- end
     def _lives(self, name: str) -> bool:

@@ -10,14 +10,13 @@ from typing import Any, TypeGuard
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.resources import CPU, MEMORY
 from supreme_dask.errors import ConfigError
-from supreme_dask.provisioners import arrival
+from supreme_dask.provisioners import starting
 
 SYSTEM, GROUP = "supreme-dask/system", "supreme-dask/group"
 """Labels of a worker's pod."""
 CONTAINER = "worker"
 """Name of the container that the worker runs in."""
 
-_PATIENCE = 60.0  # s, or three start-up times: a worker that has not joined by then ends
 _NANNY = 128 << 20  # bytes that its nanny takes beside what Dask lets the worker have
 _SCRATCH = "/scratch"  # a volume, so that the root file system may be read-only
 _ARRIVED = f"{_SCRATCH}/arrived"
@@ -84,12 +83,12 @@ class Maker:
         # The nanny shares the limit with its worker, which Dask holds to the memory of the group.
         memory = str(group.capacity[MEMORY] + _NANNY)
         labels = {"app.kubernetes.io/name": "supreme-dask", "app.kubernetes.io/component": "worker"}
-        patience = max(_PATIENCE, 3 * group.startup)
+        environment = starting.environment(group, _ARRIVED, store=self.store, system=self.system)
         container = {
             "name": CONTAINER,
             "image": self.image,
-            "args": _command(group, name, scheduler, patience),
-            "env": [{"name": name, "value": value} for name, value in self._environment(group).items()],
+            "args": ["dask", *starting.by_system(group, scheduler), *starting.options(group, name, _SCRATCH)],
+            "env": [{"name": key, "value": value} for key, value in environment.items()],
             "resources": {
                 "requests": {"cpu": f"{group.capacity[CPU]}m", "memory": memory},
                 "limits": {"memory": memory},
@@ -98,7 +97,7 @@ class Maker:
             "startupProbe": {
                 "exec": {"command": ["test", "-e", _ARRIVED]},
                 "periodSeconds": 1,
-                "failureThreshold": round(patience),
+                "failureThreshold": round(starting.patience(group)),
             },
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
             "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -109,15 +108,6 @@ class Maker:
         volumes = [{"name": "scratch", "emptyDir": {}}]
         spec = {"containers": [container], "tolerations": lost, "volumes": volumes}
         return {"metadata": {"labels": labels}, "spec": spec}
-
-    def _environment(self, group: WorkerGroup) -> dict[str, str]:
-        return {
-            "DASK_SUPREME__STORE": self.store,
-            "DASK_SUPREME__SYSTEM": self.system,
-            "DASK_SUPREME__LABELS": repr({**group.labels, "group": group.name}),
-            "DASK_DISTRIBUTED__WORKER__RESOURCES": repr(group.capacity.in_units()),
-            arrival.VARIABLE: _ARRIVED,
-        }
 
 
 def can_name(group: str) -> bool:
@@ -175,12 +165,3 @@ def _merged_by_name(base: list[Any], over: list[Any], *, replace: bool) -> list[
         before = found.get(one["name"])
         found[one["name"]] = one if before is None or replace else merged(before, one)
     return list(found.values())
-
-
-def _command(group: WorkerGroup, name: str, scheduler: str, patience: float) -> list[str]:
-    return [
-        *("dask", "supreme", "worker", "--wait", f"{patience:g}", "--scheduler", scheduler),
-        *("--name", name, "--nthreads", str(group.threads), "--memory-limit", str(group.capacity[MEMORY])),
-        *("--no-dashboard", "--death-timeout", f"{patience:g}", "--local-directory", _SCRATCH),
-        *("--preload", arrival.__name__),
-    ]

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _LETTERS = string.ascii_lowercase + string.digits
 _RANDOM = 8  # letters of a name: of 100,000 workers, two get one name once in 500 systems
-_KEPT = 20  # pods that have ended, for whoever reads their logs
+_KEPT = 20  # pods that have ended, for their logs
 
 
 class KubernetesProvisioner:
