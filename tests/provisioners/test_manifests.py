@@ -83,7 +83,7 @@ def test_what_is_merged_has_all_of_the_upper_one_and_changes_neither(base, over)
     assert (base, over) == before
     assert result.keys() == {*base, *over}
     assert all(result[key] == over[key] for key in over if not isinstance(over[key], dict | list))
-    assert merged(result, over) == result or "tolerations" in str(over)
+    assert merged(result, over) == result
     assert merged(base, {}) == base
     assert merged({}, over) == over
 

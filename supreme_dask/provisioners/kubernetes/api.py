@@ -11,6 +11,7 @@ import json
 import os
 import random
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -214,22 +215,21 @@ class PodsApi:
         self, method: str, path: str, content: str | None, parameters: Mapping[str, str]
     ) -> httpx.Response:
         """Return what the server answers, whatever it is; credentials that have expired are renewed."""
-
-        async def answer(*, may_renew: bool) -> httpx.Response:
-            # To renew them is to close all connections; kr8s would at each refusal, such as that of a quota.
-            async with self._api.call_api(
-                method,
-                url=path,
-                namespace=self.namespace,
-                params=parameters,
-                content=content,
-                timeout=_TIMEOUT,
-                raise_for_status=may_renew,
-            ) as answered:
-                return answered
-
-        first = await answer(may_renew=False)
-        return await answer(may_renew=True) if first.status_code == EXPIRED else first
+        ask = partial(
+            self._api.call_api,
+            method,
+            url=path,
+            namespace=self.namespace,
+            params=parameters,
+            content=content,
+            timeout=_TIMEOUT,
+        )
+        # To renew them is to close all connections; where it may raise, kr8s does at each refusal, as of a quota.
+        async with ask(raise_for_status=False) as answer:
+            if answer.status_code != EXPIRED:
+                return answer
+        async with ask() as answer:
+            return answer
 
 
 def _told(error: Exception) -> ApiServerError:

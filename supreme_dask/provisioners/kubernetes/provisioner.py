@@ -145,6 +145,7 @@ async def opened(
         if value is not None:
             problem = "it is for workers of this machine; what pods are is in supreme.kubernetes"
             raise ConfigError(name, str(value), problem)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each request
     maker = Maker(system, store, config.image(), config.pod())
     api = await PodsApi.connect(config.namespace(), maker.selector)
     async with KubernetesProvisioner(api, maker) as provisioner:

@@ -50,7 +50,7 @@ class View:
         self._version = ""  # up to which all is known; empty until the pods were listed
         self._problem: ApiServerError | None = None
         self._since = 0.0  # when the problem began
-        self._is_synced = asyncio.Event()
+        self._is_listed = False
         self._changed = asyncio.Condition()
 
     async def __aenter__(self) -> View:
@@ -69,9 +69,9 @@ class View:
         ApiServerError
             If the API server has not answered for a while.
         """
-        if not self._is_synced.is_set():
-            await self._first()
-        if self._problem is not None and monotonic() - self._since > _STALE:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._is_listed or self._problem is not None)
+        if self._problem is not None and (not self._is_listed or monotonic() - self._since > _STALE):
             raise self._problem
         return {name: pod for name, pod in self.pods.items() if self._lives(pod)}
 
@@ -96,13 +96,6 @@ class View:
     def _lives(self, pod: Pod) -> bool:
         return not (pod.ended or pod.lost) and monotonic() < self._ends.get(pod.name, float("inf"))
 
-    async def _first(self) -> None:
-        """Wait until the pods were listed, or could not be."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._is_synced.is_set() or self._problem is not None)
-        if not self._is_synced.is_set() and self._problem is not None:
-            raise self._problem
-
     # ------------------------------------------------------------------------------- following
     async def _follow(self) -> None:
         while True:
@@ -123,7 +116,7 @@ class View:
         for answer in answers:
             self.see(answer)
         self._version = version
-        self._is_synced.set()
+        self._is_listed = True
         await self._heard()
 
     async def _watch(self) -> None:
