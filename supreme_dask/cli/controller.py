@@ -66,11 +66,11 @@ def controller(  # noqa: PLR0913, PLR0917  options of a command
     It goes on until Ctrl-C. The workers run on when it ends, and the next one goes on with them.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each request
+    url = store or default_store()
     kept = directory or (state_directory() / "workers" / system if provisioner == _LOCAL else None)
-    made = _opening(provisioner)(store or default_store(), system, directory=kept, host=host)
+    opening = _opening(provisioner)(url, system, directory=kept, host=host)
     groups = schemas.groups(read_document(file)) if file else None
-    asyncio.run(_follow(made, name or provisioner, store or default_store(), system, groups))
+    asyncio.run(_follow(opening, name or provisioner, url, system, groups))
     click.echo("Stopped; the workers run on")
 
 

@@ -104,7 +104,6 @@ def _apply(kind: str) -> click.Command:
             return _show_difference(System(store, system), document, lambda _: _ready(content), as_json=as_json)
 
         async def story(documents: Documents) -> tuple[DocumentRevision, str]:
-            schemas.check(document, kind, content)
             newest = await _newest(documents, document)
             if newest is not None and newest.content == content and options["expected"] in (None, newest.number):
                 revision, unchanged = newest, "unchanged, "

@@ -144,8 +144,6 @@ class Drains:
 
     def tick(self) -> None:
         """See how far everybody is."""
-        while len(self._kept) > _MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
         self._open_rows = None
         self._take_over()
         for leaving in list(self._drains.values()):
@@ -185,15 +183,20 @@ class Drains:
         if after.state != drain.state:
             self._note(after)
         if after.state in ENDED:
-            del self._drains[drain.address]
-            if after.state == "kept":
-                self._kept[drain.name] = after.reason
-            self._forget(drain.name)
-            self._keep_once()
+            self._ended(after)
         elif after.state != "asked":
             self._shut(drain.address)
         if act is not None:
             getattr(self, f"_{act}")(leaving)
+
+    def _ended(self, drain: Drain) -> None:
+        del self._drains[drain.address]
+        if drain.state == "kept":
+            self._kept[drain.name] = drain.reason
+            if len(self._kept) > _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        self._forget(drain.name)
+        self._keep_once()
 
     def _is_stored(self, leaving: _Leaving, after: Drain) -> bool:
         """Tell whether a step is stored, where there is a store; see to it that it will be."""

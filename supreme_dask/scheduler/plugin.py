@@ -194,7 +194,7 @@ class SupremePlugin(SchedulerPlugin):
         calls: dict[str, Callable[..., Any]] = {
             "supreme_drain": self._drain,
             "supreme_undrain": self._undrain,
-            "supreme_kept": self._kept,
+            "supreme_kept": self.drains.kept,
             "supreme_leave": self._leave,
         }
         return {
@@ -244,10 +244,6 @@ class SupremePlugin(SchedulerPlugin):
     def _undrain(self, *, names: list[str], reason: str) -> list[str]:
         """Keep workers because a person wants it; return the names of those that are kept."""
         return self.drains.cancel(names, reason, origin="person")
-
-    def _kept(self, *, names: list[str]) -> dict[str, str]:
-        """Return why, by name, workers stay that were to leave."""
-        return self.drains.kept(names)
 
     def _leave(self, *, worker: str, seconds: float) -> bool:
         """Let a worker leave that was given notice; tell whether that is looked after."""
