@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from supreme_dask.core import placement, reasons
+from supreme_dask.core import placement
 from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need, within
 from supreme_dask.core.instructions import Instruction, Placed, Settings
 from supreme_dask.core.keys import Key
@@ -203,13 +203,6 @@ class Admission:
     def snapshot(self, now: float, more: Callable[[Row], Mapping[str, Any]] | None = None) -> Snapshot:
         """Return the cluster as it is at the time `now`, with what `more` says of workers; see `snapshot.take`."""
         return take(self.ledger, self.queues, now, *([more] if more else []))
-
-    def explain(self, key: Key) -> str | None:
-        """Say why a task waits; None if it does not."""
-        shape = self.queues.shape_of(key)
-        if shape is None:
-            return None
-        return reasons.waiting(shape.type, placement.refuse(self.ledger, shape))
 
     # ----------------------------------------------------------------------------------- inside
     def _note_waiting(self, shape: Shape, inputs: Inputs | None, now: float) -> None:

@@ -32,7 +32,7 @@ from supreme_dask.core.axes import (
 )
 from supreme_dask.core.index import FitIndex
 from supreme_dask.core.keys import Key
-from supreme_dask.core.resources import MEASURED, MEMORY
+from supreme_dask.core.resources import MEASURED, MEMORY, Resources
 from supreme_dask.core.rows import Promise, Reservation, Row
 from supreme_dask.core.shapes import Shape
 
@@ -186,6 +186,12 @@ class Ledger:
         amounts = {THREADS_AXIS: threads}
         amounts.update((self._axis(name), amount) for name, amount in demand.items())
         return tuple(sorted(amounts.items()))
+
+    def amounts(self, need: Need) -> Resources:
+        """Return a need by name, without threads."""
+        return Resources.of(
+            {self.names[axis]: amount for axis, amount in need if axis not in (THREADS_AXIS, IDLE_AXIS)}
+        )
 
     def fits(self, row: Row, need: Need, shape: Shape | None = None) -> bool:
         """Tell whether `need` is free on a row, now.

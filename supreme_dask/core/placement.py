@@ -54,13 +54,19 @@ def fits(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> bool:
     """Tell whether a task of a shape fits on a row now, with the inputs that it has to fetch."""
     if shape.restrictions is not None and not _is_permitted(ledger, row, shape):
         return False
+    need = needed_on(ledger, row, shape, inputs)
+    return need is not None and ledger.fits(row, need, shape)
+
+
+def needed_on(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> Need | None:
+    """Return what a task of a shape takes of a row, with the inputs to fetch; None if it is to go to another row."""
     need = with_inputs(shape.need, inputs, row)
     if inputs is not None and not ledger.could_fit(row, need):
         if not ledger.could_fit(row, shape.need) or _has_room_somewhere(ledger, shape, inputs):
-            return False
+            return None
         # It takes a whole worker, and its inputs are where it may not run: it must run some time.
         need = cut(need, row)
-    return ledger.fits(row, need, shape)
+    return need
 
 
 def waits_for_inputs(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs, now: float) -> bool:
@@ -109,22 +115,23 @@ def cut(need: Need, row: Row) -> Need:
     return tuple((axis, min(amount, row.capacity[axis])) for axis, amount in need)
 
 
-def refuse(ledger: Ledger, shape: Shape) -> Unplaceable:
-    """Say what lacks on the worker that comes nearest to having room. Walks all workers."""
+def refuse(ledger: Ledger, shape: Shape, inputs: Inputs | None = None) -> Unplaceable:
+    """Say what lacks on the worker that comes nearest to having room, also for inputs. Walks all workers."""
     ever = hosts(ledger, shape)
     rows = ever or permitted(ledger, shape)
     if not rows:
         return Unplaceable(None, "worker", 1, 0, ever=False)
-    (axis, needed, found), row = min(
-        ((_worst(shape.need, row.free if ever else row.capacity), row) for row in rows), key=lambda one: _gap(one[0])
+    lacking = (
+        (_worst_now(ledger, row, shape, inputs) if ever else _worst(shape.need, row.capacity), row) for row in rows
     )
+    (axis, needed, found), row = min(lacking, key=lambda one: _gap(one[0]))
     name = ledger.names[axis]
     if ever:
         return Unplaceable(row.address, name, needed, found, ever=True)
-    lacking = (
+    others = (
         (other, amount, row.capacity[other]) for other, amount in shape.need if other not in (axis, THREADS_AXIS)
     )
-    further = tuple((ledger.names[other], amount, has) for other, amount, has in lacking if amount > has)
+    further = tuple((ledger.names[other], amount, has) for other, amount, has in others if amount > has)
     declared = () if found else tuple(_declared(ledger))
     return Unplaceable(
         row.address, name, needed, found, ever=False, instead=() if name in declared else declared, further=further
@@ -212,6 +219,10 @@ def _left(row: Row, need: Need, axis: int) -> float:
 def _gap(lacking: tuple[int, int, int]) -> float:
     _, needed, found = lacking
     return (needed - found) / max(needed, 1)
+
+
+def _worst_now(ledger: Ledger, row: Row, shape: Shape, inputs: Inputs | None) -> tuple[int, int, int]:
+    return _worst(cut(with_inputs(shape.need, inputs, row), row), ledger.room(row))
 
 
 def _worst(need: Need, amounts: list[int]) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, ValuesView
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -256,6 +256,14 @@ class Shape:
     def keys(self) -> list[Key]:
         """Return the keys of all that wait, in no order."""
         return list(self._waiting)
+
+    def entry(self, key: Key) -> Waiting:
+        """Return the place of a task that waits."""
+        return self._waiting[key]
+
+    def entries(self) -> ValuesView[Waiting]:
+        """Return the places of all that wait, in no order."""
+        return self._waiting.values()
 
     def _first(self, heap: list[Waiting]) -> Waiting | None:
         while heap:

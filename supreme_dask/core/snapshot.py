@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, Need
+from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.ledger import Ledger
 from supreme_dask.core.queues import Queues
@@ -239,7 +239,9 @@ def take(
     behind = Counter(one.shape for row in ledger.rows.values() for one in row.waiting if one.shape is not None)
     # Short ones that wait on a worker run in a moment; the others could run on a worker that comes.
     shapes = dict.fromkeys([*queues.in_order(), *(shape for shape in behind if not shape.short)])
-    waiting = tuple(_waiting(shape, amounts, ages.get(shape.type, 0.0), behind[shape]) for shape in shapes)
+    waiting = tuple(
+        _waiting(shape, ledger.amounts(shape.need), ages.get(shape.type, 0.0), behind[shape]) for shape in shapes
+    )
     return Snapshot(tuple(_worker(row, amounts, now, more(row)) for row in ledger.rows.values()), waiting, now=now)
 
 
@@ -258,10 +260,6 @@ class _Amounts:
             known = self._known[amounts] = Resources.of(dict(zip(self._axes, amounts, strict=True)))
         return known
 
-    def needed(self, need: Need) -> Resources:
-        found = dict(need)
-        return Resources.of({name: found[axis] for name, axis in self._axes.items() if axis in found})
-
 
 def _ages(ledger: Ledger, now: float) -> dict[str, float]:
     """Return for how long a task of each type has been running at least: of a new type nothing else is known."""
@@ -272,10 +270,10 @@ def _ages(ledger: Ledger, now: float) -> dict[str, float]:
     return ages
 
 
-def _waiting(shape: Shape, amounts: _Amounts, age: float, behind: int) -> WaitingView:
+def _waiting(shape: Shape, demand: Resources, age: float, behind: int) -> WaitingView:
     return WaitingView(
         shape.type,
-        amounts.needed(shape.need),
+        demand,
         not shape.probing,
         shape.count + (0 if shape.short else behind),
         max(shape.duration, age),

@@ -163,6 +163,7 @@ _MESSAGES: Mapping[str, Mapping[str, _Field]] = {
     # Calls, which are answered with the error.
     "supreme_drain": {"names": _NAMES, "reason": _TEXT, "deadline": _SECONDS.or_none()},
     "supreme_undrain": {"names": _NAMES, "reason": _TEXT},
+    "supreme_explain": {"key": _KEY},
     "supreme_kept": {"names": _NAMES},
     "supreme_leave": {"worker": _TEXT, "seconds": _SECONDS},
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
+from supreme_dask.core import placement, reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.instructions import Fail, Recall
@@ -185,7 +186,7 @@ class Replay:
 
     def _why_they_wait(self) -> Iterator[str]:
         for shape in self.admission.queues.in_order():
-            yield self.admission.explain(shape.keys()[0]) or ""
+            yield reasons.waiting(shape.type, placement.refuse(self.admission.ledger, shape))
 
     # -------------------------------------------------------------------------------------- scaling
     def _wake(self) -> None:
