@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from supreme_dask.adaptive import SupremeAdaptive as SupremeAdaptive
     from supreme_dask.cluster import SupremeCluster as SupremeCluster
+    from supreme_dask.core.explaining import Explanation as Explanation
     from supreme_dask.core.groups import WorkerGroup as WorkerGroup
     from supreme_dask.engines.base import BaseSupremeEngine as BaseSupremeEngine
     from supreme_dask.engines.base import ResourceProfile as ResourceProfile
     from supreme_dask.engines.function import engine as engine
     from supreme_dask.orchestrator.connection import connect as connect
+    from supreme_dask.orchestrator.explaining import explain as explain
     from supreme_dask.orchestrator.submission import SupremeOrchestrator as SupremeOrchestrator
     from supreme_dask.scheduler.plugin import SupremePlugin as SupremePlugin
 
@@ -20,6 +22,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "BaseSupremeEngine": "engines.base",
+    "Explanation": "core.explaining",
     "ResourceProfile": "engines.base",
     "SupremeAdaptive": "adaptive",
     "SupremeCluster": "cluster",
@@ -28,10 +31,12 @@ _HOMES = {
     "WorkerGroup": "core.groups",
     "connect": "orchestrator.connection",
     "engine": "engines.function",
+    "explain": "orchestrator.explaining",
 }
 
 __all__ = [
     "BaseSupremeEngine",
+    "Explanation",
     "ResourceProfile",
     "SupremeAdaptive",
     "SupremeCluster",
@@ -40,6 +45,7 @@ __all__ = [
     "WorkerGroup",
     "connect",
     "engine",
+    "explain",
 ]
 
 

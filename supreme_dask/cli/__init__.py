@@ -8,6 +8,7 @@ from supreme_dask.cli.commands import Commands
 from supreme_dask.cli.controller import controller
 from supreme_dask.cli.documents import group
 from supreme_dask.cli.drain import drain, undrain
+from supreme_dask.cli.explain import explain
 from supreme_dask.cli.history import history
 from supreme_dask.cli.nodes import nodes
 from supreme_dask.cli.profiles import profiles
@@ -24,7 +25,9 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-for command in (controller, drain, history, nodes, profiles, rollback, simulate, store, tag, undrain, up, worker):
+_AT_WORK = (controller, drain, explain, nodes, undrain, up, worker)
+_IN_STORE = (history, profiles, rollback, store, tag)
+for command in (*_AT_WORK, *_IN_STORE, simulate):
     main.add_command(command)
 main.add_command(group("policy", "Policies: when to add and remove workers."))
 main.add_command(group("groups", "Worker groups: which workers there can be."))

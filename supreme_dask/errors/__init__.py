@@ -12,6 +12,7 @@
     ├── UnknownExtensionError (LookupError)    the caller's: nothing is installed under that name
     ├── ProvisionError (RuntimeError)   the world's: a worker of a group cannot be had now
     ├── ApiServerError (ConnectionError) the world's: Kubernetes refuses what is asked, or does not answer
+    ├── InactiveError (RuntimeError)    the operator's: a scheduler on which plain Dask places
     ├── IncompatibleDaskError (RuntimeError)   the world's: this distributed is not the one we know
     └── StoreError                      all that has to do with a store
         ├── StoreAddressError (ValueError)     the operator's: a URL that names no store
@@ -69,6 +70,7 @@ from supreme_dask.errors.work import (
     ConfigError,
     DemandError,
     EngineError,
+    InactiveError,
     IncompatibleDaskError,
     MessageError,
     PolicyError,
@@ -88,6 +90,7 @@ __all__ = [
     "DocumentError",
     "EngineError",
     "FutureRevisionError",
+    "InactiveError",
     "IncompatibleDaskError",
     "LeadershipLostError",
     "LeaseLostError",

@@ -181,6 +181,20 @@ class MessageError(SupremeError, ValueError):
         self.field = field
 
 
+class InactiveError(SupremeError, RuntimeError):
+    """A scheduler on which plain Dask places: it does not have the plugin, or that has failed there.
+
+    Attributes
+    ----------
+    address : str
+        Of the scheduler.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"supreme-dask is not active at {address}; plain Dask places there")
+        self.address = address
+
+
 class IncompatibleDaskError(SupremeError, RuntimeError):
     """The installed distributed differs from the ones we know how to extend.
 

@@ -234,6 +234,11 @@ def names(scheduler: Scheduler) -> set[str]:
     return {str(ws.name) for ws in scheduler.workers.values()}
 
 
+def called(scheduler: Scheduler) -> dict[str, str]:
+    """Return what workers are called, by address."""
+    return {address: str(ws.name) for address, ws in scheduler.workers.items()}
+
+
 def pinned(scheduler: Scheduler) -> set[str]:
     """Return the workers that cannot leave without a loss, all that `immovable` has a reason for."""
     shuffles = getattr(scheduler.plugins.get("shuffle"), "active_shuffles", {})

@@ -29,6 +29,7 @@ from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.autoscalers import Autoscalers
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
+from supreme_dask.scheduler.explaining import Explaining
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.guard import guarded, or_both_fail, or_stock, safely
 from supreme_dask.scheduler.inbox import Inbox, answering
@@ -95,6 +96,7 @@ class SupremePlugin(SchedulerPlugin):
         self._placing.guard = partial(guarded, self)
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
+        self._explaining = Explaining(scheduler, self.admission, self.scaling.supplies)
         self._kills.launchable = self.scaling.largest_to_launch
         self._placing.on_held = self._held
         self._placing.is_scaled = lambda: self.scaling.wanted and self.scaling.rules.looks_at_demand
@@ -199,6 +201,7 @@ class SupremePlugin(SchedulerPlugin):
         }
         return {
             **answering({call: or_stock(self, _no_more, answer) for call, answer in calls.items()}),
+            **answering({"supreme_explain": lambda key: self._explaining.explain(key).to_wire()}),
             "supreme_scale": self._scale,
             "versions": compatibility.with_version(self._scheduler.versions),
             **self._for_autoscalers(),

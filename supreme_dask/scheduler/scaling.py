@@ -22,7 +22,7 @@ from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.lifecycle import Life, Lifecycle, Status
 from supreme_dask.core.plans import Plan, Progress, Target
-from supreme_dask.core.policies.situation import Situation
+from supreme_dask.core.policies.situation import Situation, Supply
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
@@ -356,11 +356,14 @@ class ScalabilityEngine:
             for name, group in self.rules.groups.items()
         ]
 
+    def supplies(self) -> list[Supply]:
+        """Return the groups that are scaled, with their workers; none if nothing is."""
+        snapshot = (self._snapshot or self.metrics_monitor.snapshot()) if self.wanted else None
+        return [*Situation.of(snapshot).groups.values()] if snapshot is not None else []
+
     def largest_to_launch(self) -> int:
         """Return the bytes for tasks of the largest worker that would be launched if a task needs it; 0 for none."""
-        if not self.wanted or not self.rules.looks_at_demand:
-            return 0
-        supplies = Situation.of(self._snapshot or self.metrics_monitor.snapshot()).groups.values()
+        supplies = self.supplies() if self.rules.looks_at_demand else []
         return max((supply.room[MEMORY] for supply in supplies if supply.growth != 0), default=0)
 
     def _lives(self) -> dict[str, Life]:

@@ -131,8 +131,7 @@ def test_a_scheduler_and_a_worker_take_the_programs_that_are_shown(session, docu
         within = "".join(f"    {line}\n" for line in f"print({is_active.strip()})\n{asked}".splitlines())
         told = session.program(PROGRAM + within).splitlines()
     assert told[0] == "True"
-    assert told[1].startswith("Snapshot(workers=(WorkerView(")
-    assert told[2] == "None"  # what has run does not wait for anything
+    assert told[1].startswith("it is done: its result of 28 B is on worker tcp://127.0.0.1:")
 
 
 def test_workers_are_drained_and_kept(session):
@@ -208,3 +207,10 @@ def test_a_trace_is_simulated(session):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install '.[demo]'")
     assert "3 of 3 ended" in session.run(command)
     assert (session.place / "week.svg").stat().st_size
+
+
+def test_tasks_are_explained(session):
+    with session.server(lines(block(README, "console", 2))[0], SCHEDULER):
+        (explain,) = lines(block(HOW_TO / "watch.md", "console", 0))
+        found = session.run(f"{explain} || test $? = 1")  # it has no such tasks
+    assert [line.partition(": ")[0] for line in found.splitlines()] == ["('sum-4f2a', 0)", "load-7"]
