@@ -259,7 +259,8 @@ def _relief(wait: Wait, supplies: Sequence[Supply]) -> str:
     able = [supply for supply in supplies if wait.demand.fits(supply.room)]
     if not able:
         largest = max(supplies, key=lambda supply: supply.room[MEMORY])
-        return reasons.no_group_large_enough(largest.group.name, str(largest.room))
+        lacking = {name: largest.room[name] for name, needed in wait.demand.items() if largest.room[name] < needed}
+        return reasons.no_group_large_enough(largest.group.name, str(Resources.of(lacking)))
     launching = max(able, key=lambda supply: len(supply.view.launching))
     if launching.view.launching:
         return reasons.on_the_way(launching.group.name, len(launching.view.launching), launching.group.startup)

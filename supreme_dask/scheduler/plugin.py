@@ -41,6 +41,8 @@ from supreme_dask.scheduler.relief import Relief
 from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.scheduler.silence import SilenceWatch
 from supreme_dask.scheduler.walls import Walls
+from supreme_dask.scheduler.web.mounting import Mounting
+from supreme_dask.scheduler.web.view import View
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -97,6 +99,8 @@ class SupremePlugin(SchedulerPlugin):
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
         self._explaining = Explaining(scheduler, self.admission, self.scaling.supplies)
+        view = View(scheduler, self.admission, self.scaling)
+        self._mounting = Mounting(scheduler, view, lambda key: self._explaining.explain(key).to_wire())
         self._kills.launchable = self.scaling.largest_to_launch
         self._placing.on_held = self._held
         self._placing.is_scaled = lambda: self.scaling.wanted and self.scaling.rules.looks_at_demand
@@ -122,6 +126,7 @@ class SupremePlugin(SchedulerPlugin):
         log.info("supreme-dask places the tasks of this scheduler")
         self._take_stock()
         exchange.attach(scheduler, self.scaling)
+        self._mounting.mount()
 
     async def _send_plugins(self, scheduler: Scheduler) -> None:
         for plugin in (MeterPlugin(), WorkerNotice()):
@@ -152,6 +157,7 @@ class SupremePlugin(SchedulerPlugin):
         self._pulse.stop()
         self._silence.end()
         self.scaling.end()
+        self._mounting.unmount()
         self._hands.uninstall()
 
     def _hand_over(self) -> None:

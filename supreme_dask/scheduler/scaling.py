@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time
 from typing import Any
 
 from distributed.scheduler import Scheduler
@@ -26,6 +26,7 @@ from supreme_dask.core.policies.situation import Situation, Supply
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
+from supreme_dask.core.timeline import Timeline, counts_of
 from supreme_dask.errors import ScalingError
 from supreme_dask.scheduler import observe, recording
 from supreme_dask.scheduler.act import Hands
@@ -62,6 +63,8 @@ class ScalabilityEngine:
         Whether there are groups to scale, and somebody who carries plans out.
     awaited : set of str
         Names of workers that whoever asked for it removes, once they are drained.
+    timeline : Timeline
+        What was decided, and how many workers there were.
     """
 
     def __init__(self, scheduler: Scheduler, admission: Admission, drains: Drains, hands: Hands) -> None:
@@ -73,6 +76,7 @@ class ScalabilityEngine:
         self.plan = Plan(0, ())
         self.wanted = False
         self.awaited: set[str] = set()
+        self.timeline = Timeline()
         self._every = config.seconds("scaling.interval") or 1.0
         self._timeout = config.seconds("scaling.launch-timeout") or 60.0
         self._lifecycle = Lifecycle(self._timeout)
@@ -302,6 +306,7 @@ class ScalabilityEngine:
         self._lifecycle.want(plan, snapshot, self.rules.groups, monotonic())
         self._let_go(plan)
         self._send(plan)
+        self.timeline.note(counts_of(snapshot, plan), snapshot.wall)
 
     def _let_go(self, plan: Plan) -> None:
         """Let workers leave that the plan names, and keep those that it names no more."""
@@ -356,10 +361,13 @@ class ScalabilityEngine:
             for name, group in self.rules.groups.items()
         ]
 
+    def look(self) -> Snapshot:
+        """Return the snapshot that was decided on last, a second ago at most; where nothing is scaled, a new one."""
+        return (self._snapshot if self.wanted else None) or self.metrics_monitor.snapshot()
+
     def supplies(self) -> list[Supply]:
         """Return the groups that are scaled, with their workers; none if nothing is."""
-        snapshot = (self._snapshot or self.metrics_monitor.snapshot()) if self.wanted else None
-        return [*Situation.of(snapshot).groups.values()] if snapshot is not None else []
+        return [*Situation.of(self.look()).groups.values()] if self.wanted else []
 
     def largest_to_launch(self) -> int:
         """Return the bytes for tasks of the largest worker that would be launched if a task needs it; 0 for none."""
@@ -377,6 +385,7 @@ class ScalabilityEngine:
     def _tell(self, target: Target) -> None:
         sentence = reasons.scaled(target.group, target.workers, target.reason, len(target.victims))
         log.info("%s", sentence)
+        self.timeline.tell(sentence, time())
         values = {"group": target.group, "workers": target.workers, "victims": list(target.victims)}
         recording.record(self._scheduler, "scale", sentence, **values)
 

@@ -156,7 +156,10 @@ def test_a_place_among_very_many_is_estimated():
             "no more workers of group big can be had now: quota exceeded",
         ),
         ([supply("big", 16)], "group big may have more workers, as its policy decides"),
-        ([supply("big", 4)], "no worker group is large enough: one of big, the largest, has "),
+        (
+            [supply("big", 4)],
+            "no worker group is large enough: a worker of big, the largest, has memory 3.40 GiB for tasks",
+        ),
         (
             [supply("small", 2), supply("big", 16, launching=1)],
             "1 worker of group big is starting, which takes about",

@@ -172,10 +172,10 @@ def no_group_large_enough(group: str, room: str) -> str:
 
     Examples
     --------
-    >>> no_group_large_enough("big", "cpu 4, memory 14.00 GiB")
-    'no worker group is large enough: one of big, the largest, has cpu 4, memory 14.00 GiB for tasks'
+    >>> no_group_large_enough("big", "memory 14.00 GiB")
+    'no worker group is large enough: a worker of big, the largest, has memory 14.00 GiB for tasks'
     """
-    return f"no worker group is large enough: one of {group}, the largest, has {room} for tasks"
+    return f"no worker group is large enough: a worker of {group}, the largest, has {room} for tasks"
 
 
 def runs(called: str, seconds: float | None, expected: float | None) -> str:

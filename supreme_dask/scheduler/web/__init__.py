@@ -1,0 +1,1 @@
+"""What a browser, a program or a command sees of a scheduler: pages in Dask's dashboard, and JSON."""

@@ -1,0 +1,89 @@
+"""The values that pages, HTTP and commands show: each part computed once for all who look, and not too often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic, thread_time, time
+from typing import Any
+
+from distributed.scheduler import Scheduler
+
+from supreme_dask.core import tables
+from supreme_dask.core.admission import Admission
+from supreme_dask.scheduler import observe
+from supreme_dask.scheduler.scaling import ScalabilityEngine
+
+_OFTEN = 0.5  # s between two computations, at least
+_SHARE = 200  # times as long as one took: together the parts take a fiftieth of the scheduler's time at most
+_SHAPES = 50  # of waiting tasks that are explained
+_TYPES = 200  # of which profiles are shown
+
+Part = dict[str, Any]
+
+
+class View:
+    """What is to be seen of one scheduler.
+
+    Parameters
+    ----------
+    scheduler, admission, scaling
+        Of the plugin that it belongs to.
+
+    Attributes
+    ----------
+    parts : dict
+        By name, what returns its value. Those who are given one must not change it.
+    """
+
+    def __init__(self, scheduler: Scheduler, admission: Admission, scaling: ScalabilityEngine) -> None:
+        self._scheduler = scheduler
+        self._admission = admission
+        self._scaling = scaling
+        self.parts: dict[str, Callable[[], Part]] = {
+            "workers": _Shared(self._workers),
+            "waiting": _Shared(self._waiting),
+            "scaling": _Shared(self._scaled),
+            "profiles": _Shared(self._profiles),
+        }
+
+    def _workers(self) -> Part:
+        snapshot = self._scaling.look()
+        return {"time": snapshot.wall, "workers": tables.workers(snapshot), "totals": tables.totals(snapshot)}
+
+    def _waiting(self) -> Part:
+        names, supplies = observe.called(self._scheduler), self._scaling.supplies()
+        rows = tables.waiting(self._admission, names, supplies, monotonic(), _SHAPES)
+        queues = self._admission.queues
+        return {"time": time(), "tasks": len(queues), "shapes": sum(1 for _ in queues.in_order()), "waiting": rows}
+
+    def _scaled(self) -> Part:
+        snapshot, plan, timeline = self._scaling.look(), self._scaling.plan, self._scaling.timeline
+        changes = timeline.changes()
+        return {
+            "time": snapshot.wall,
+            "generation": plan.generation,
+            "groups": tables.groups(snapshot, plan),
+            "unmet": list(plan.unmet),
+            "spent": snapshot.spent,
+            "decisions": [{"time": at, "reason": sentence} for at, sentence in timeline.decisions()],
+            "timeline": [{"time": at, "group": group, **counts._asdict()} for at, group, counts in changes],
+        }
+
+    def _profiles(self) -> Part:
+        return {"time": time(), "types": list(tables.profiles(self._admission.kinds.profiles(), _TYPES))}
+
+
+class _Shared:
+    """A value for all who look: computed when it is asked for, but never for more than a part of the time."""
+
+    def __init__(self, compute: Callable[[], Part]) -> None:
+        self._compute = compute
+        self._value: Part = {}
+        self._due = float("-inf")
+
+    def __call__(self) -> Part:
+        if monotonic() >= self._due:
+            begun = thread_time()
+            self._value = self._compute()
+            self._due = monotonic() + max(_OFTEN, _SHARE * (thread_time() - begun))
+        return self._value
