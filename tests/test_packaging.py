@@ -25,6 +25,7 @@ BROUGHT_BY = {
     "google": "protobuf",
     "dask": "distributed",  # distributed requires exactly one release of dask, and tornado
     "tornado": "distributed",
+    "bokeh": "dask",  # of its extra [diagnostics], which is ours for the dashboard
 }
 # Only extensions' own tests import it, which are run by pytest.
 TESTING = {"pytest"}
@@ -54,7 +55,9 @@ def imported():
 def test_it_requires_what_it_imports_and_nothing_else():
     needed = names(PROJECT["dependencies"])
     extras = names(
-        line for extra in ("etcd", "demo", "kubernetes") for line in PROJECT["optional-dependencies"][extra]
+        line
+        for extra in ("etcd", "demo", "kubernetes", "dashboard")
+        for line in PROJECT["optional-dependencies"][extra]
     )
     found = {BROUGHT_BY.get(module, module) for module in imported()} - TESTING
     assert found - needed - extras == set()

@@ -14,6 +14,7 @@ from supreme_dask.cli.nodes import nodes
 from supreme_dask.cli.profiles import profiles
 from supreme_dask.cli.rollback import rollback, tag
 from supreme_dask.cli.simulate import simulate
+from supreme_dask.cli.status import status
 from supreme_dask.cli.store import store
 from supreme_dask.cli.up import up
 from supreme_dask.cli.worker import worker
@@ -25,7 +26,7 @@ def main() -> None:
     """Place tasks where they fit."""
 
 
-_AT_WORK = (controller, drain, explain, nodes, undrain, up, worker)
+_AT_WORK = (controller, drain, explain, nodes, status, undrain, up, worker)
 _IN_STORE = (history, profiles, rollback, store, tag)
 for command in (*_AT_WORK, *_IN_STORE, simulate):
     main.add_command(command)

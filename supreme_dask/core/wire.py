@@ -164,6 +164,7 @@ _MESSAGES: Mapping[str, Mapping[str, _Field]] = {
     "supreme_drain": {"names": _NAMES, "reason": _TEXT, "deadline": _SECONDS.or_none()},
     "supreme_undrain": {"names": _NAMES, "reason": _TEXT},
     "supreme_explain": {"key": _KEY},
+    "supreme_look": {"parts": _NAMES},
     "supreme_kept": {"names": _NAMES},
     "supreme_leave": {"worker": _TEXT, "seconds": _SECONDS},
 }

@@ -99,8 +99,8 @@ class SupremePlugin(SchedulerPlugin):
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
         self._explaining = Explaining(scheduler, self.admission, self.scaling.supplies)
-        view = View(scheduler, self.admission, self.scaling)
-        self._mounting = Mounting(scheduler, view, lambda key: self._explaining.explain(key).to_wire())
+        self._view = View(scheduler, self.admission, self.scaling)
+        self._mounting = Mounting(scheduler, self._view, self._explain)
         self._kills.launchable = self.scaling.largest_to_launch
         self._placing.on_held = self._held
         self._placing.is_scaled = lambda: self.scaling.wanted and self.scaling.rules.looks_at_demand
@@ -207,7 +207,7 @@ class SupremePlugin(SchedulerPlugin):
         }
         return {
             **answering({call: or_stock(self, _no_more, answer) for call, answer in calls.items()}),
-            **answering({"supreme_explain": lambda key: self._explaining.explain(key).to_wire()}),
+            **answering({"supreme_explain": self._explain, "supreme_look": self._view.look}),
             "supreme_scale": self._scale,
             "versions": compatibility.with_version(self._scheduler.versions),
             **self._for_autoscalers(),
@@ -257,6 +257,10 @@ class SupremePlugin(SchedulerPlugin):
     def _leave(self, *, worker: str, seconds: float) -> bool:
         """Let a worker leave that was given notice; tell whether that is looked after."""
         return self.drains.leave(worker, seconds)
+
+    def _explain(self, key: Any) -> dict[str, Any]:
+        """Return where a task is, and why."""
+        return self._explaining.explain(key).to_wire()
 
     def _scale(self, **told: Any) -> dict[str, Any] | None:
         """Return the plan for whoever makes workers; what is wrong with his question is told to him."""

@@ -361,13 +361,13 @@ class ScalabilityEngine:
             for name, group in self.rules.groups.items()
         ]
 
-    def look(self) -> Snapshot:
+    def latest(self) -> Snapshot:
         """Return the snapshot that was decided on last, a second ago at most; where nothing is scaled, a new one."""
         return (self._snapshot if self.wanted else None) or self.metrics_monitor.snapshot()
 
     def supplies(self) -> list[Supply]:
         """Return the groups that are scaled, with their workers; none if nothing is."""
-        return [*Situation.of(self.look()).groups.values()] if self.wanted else []
+        return [*Situation.of(self.latest()).groups.values()] if self.wanted else []
 
     def largest_to_launch(self) -> int:
         """Return the bytes for tasks of the largest worker that would be launched if a task needs it; 0 for none."""

@@ -209,8 +209,9 @@ def test_a_trace_is_simulated(session):
     assert (session.place / "week.svg").stat().st_size
 
 
-def test_tasks_are_explained(session):
+def test_tasks_are_explained_and_a_system_is_shown(session):
     with session.server(lines(block(README, "console", 2))[0], SCHEDULER):
-        (explain,) = lines(block(HOW_TO / "watch.md", "console", 0))
+        (explain,), (status,) = (lines(block(HOW_TO / "watch.md", "console", place)) for place in (0, 1))
+        assert session.run(status).startswith("0 workers, 0 tasks run, 0 wait")
         found = session.run(f"{explain} || test $? = 1")  # it has no such tasks
     assert [line.partition(": ")[0] for line in found.splitlines()] == ["('sum-4f2a', 0)", "load-7"]

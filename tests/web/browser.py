@@ -64,10 +64,8 @@ class Browser:
     @asynccontextmanager
     async def tab(self, url, width=1280, height=800):
         """Open a page, and close it."""
-        made = await AsyncHTTPClient().fetch(
-            f"http://127.0.0.1:{self.port}/json/new?about:blank", method="PUT", body="", request_timeout=SECONDS
-        )
-        socket = await websocket_connect(json.loads(made.body)["webSocketDebuggerUrl"], max_message_size=100_000_000)
+        made = json.loads(await self._ask("new?about:blank"))
+        socket = await websocket_connect(made["webSocketDebuggerUrl"], max_message_size=100_000_000)
         tab = Tab(socket)
         try:
             for domain in ("Runtime", "Log", "Page"):
@@ -78,6 +76,11 @@ class Browser:
             yield tab
         finally:
             socket.close()
+            await self._ask(f"close/{made['id']}")
+
+    async def _ask(self, what):
+        url = f"http://127.0.0.1:{self.port}/json/{what}"
+        return (await AsyncHTTPClient().fetch(url, method="PUT", body="", request_timeout=SECONDS)).body
 
 
 class Tab:

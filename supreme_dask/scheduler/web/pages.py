@@ -36,7 +36,7 @@ from distributed.dashboard.utils import update
 
 from supreme_dask.scheduler.web.view import Part, View
 
-_EVERY = 500  # ms
+_EVERY = 1000  # ms
 _SHARE = 200  # times as long as an update took is rested
 _FIELDS = ("memory", "cpu")
 _BARS = 16  # at most, those of all workers first
@@ -67,6 +67,7 @@ class Page:
 
     def __init__(self, value: Callable[[], Part]) -> None:
         self._value = value
+        self._shown: Part | None = None
         self._due = float("-inf")
         self.root: LayoutDOM = column(*self.models(), sizing_mode="stretch_both", margin=(8, 8, 8, 8))
 
@@ -82,7 +83,9 @@ class Page:
         """Bring the models up to date, unless that would take too much of the scheduler's time."""
         if monotonic() >= self._due:
             begun = thread_time()
-            self.show(self._value())
+            if (value := self._value()) is not self._shown:
+                self.show(value)
+                self._shown = value
             self._due = monotonic() + _SHARE * (thread_time() - begun)
 
 

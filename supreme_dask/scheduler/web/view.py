@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic, thread_time, time
 from typing import Any
 
@@ -13,9 +13,10 @@ from supreme_dask.core.admission import Admission
 from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.scaling import ScalabilityEngine
 
-_OFTEN = 0.5  # s between two computations, at least
+_OFTEN = 1.0  # s between two computations, at least
 _SHARE = 200  # times as long as one took: together the parts take a fiftieth of the scheduler's time at most
-_SHAPES = 50  # of waiting tasks that are explained
+_SHAPES = 50  # of waiting tasks that are explained, at most
+_WALKED = 10_000  # workers that are looked at to explain them, each once for each shape
 _TYPES = 200  # of which profiles are shown
 
 Part = dict[str, Any]
@@ -46,18 +47,23 @@ class View:
             "profiles": _Shared(self._profiles),
         }
 
+    def look(self, *, parts: Iterable[str]) -> dict[str, Part]:
+        """Return the values of some parts, by name; of one that there is not, none."""
+        return {name: self.parts[name]() for name in parts if name in self.parts}
+
     def _workers(self) -> Part:
-        snapshot = self._scaling.look()
+        snapshot = self._scaling.latest()
         return {"time": snapshot.wall, "workers": tables.workers(snapshot), "totals": tables.totals(snapshot)}
 
     def _waiting(self) -> Part:
         names, supplies = observe.called(self._scheduler), self._scaling.supplies()
-        rows = tables.waiting(self._admission, names, supplies, monotonic(), _SHAPES)
+        most = max(1, min(_SHAPES, _WALKED // max(len(names), 1)))
+        rows = tables.waiting(self._admission, names, supplies, monotonic(), most)
         queues = self._admission.queues
         return {"time": time(), "tasks": len(queues), "shapes": sum(1 for _ in queues.in_order()), "waiting": rows}
 
     def _scaled(self) -> Part:
-        snapshot, plan, timeline = self._scaling.look(), self._scaling.plan, self._scaling.timeline
+        snapshot, plan, timeline = self._scaling.latest(), self._scaling.plan, self._scaling.timeline
         changes = timeline.changes()
         return {
             "time": snapshot.wall,
