@@ -13,9 +13,10 @@ from distributed.scheduler import Scheduler, TaskState, WorkerState
 
 from supreme_dask.scheduler import observe
 
-_MANY = 1000  # results that a task waits for and that are looked at
+_MANY = 100  # results that a task waits for and that are looked at
 _DEEP = 10_000  # tasks of a chain
 _LONGEST = 300  # characters of an error
+_LONGEST_KEY = 1000  # characters of a key that is read as one of another type
 _LIKELY = ("no-worker", "queued", "waiting", "processing")
 """In which of these states a task is the more likely to be what others wait for."""
 
@@ -69,7 +70,7 @@ def find(scheduler: Scheduler, key: Any) -> Key | None:
     if key in scheduler.tasks:
         return key  # type: ignore[no-any-return]
     try:
-        meant: Key = ast.literal_eval(key) if isinstance(key, str) else ""
+        meant: Key = ast.literal_eval(key) if isinstance(key, str) and len(key) < _LONGEST_KEY else ""
         known = meant in scheduler.tasks
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # anybody may ask for anything
         return None

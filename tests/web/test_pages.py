@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from distributed import Client, Event, Scheduler
+from distributed import Client, Event, Scheduler, Worker
 from distributed.dashboard.core import BokehApplication
 from distributed.dashboard.scheduler import template_variables
 from tornado.httpclient import AsyncHTTPClient
@@ -25,7 +25,9 @@ from supreme_dask.core.plans import Plan, Target
 from supreme_dask.core.snapshot import GroupView
 from supreme_dask.scheduler.web.pages import documents
 from tests.core.clusters import GiB, cluster, join, task
+from tests.scheduler.clusters import plugin
 from tests.web.browser import SECONDS, browser
+from tests.web.test_api import dashboard
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
@@ -231,7 +233,7 @@ async def showing(values):
         scheduler.http_application.add_application(pages)
         pages.initialize(IOLoop.current())
         pages.start()
-        yield f"http://127.0.0.1:{scheduler.http_server.port}/supreme"
+        yield page_of(scheduler)
 
 
 ROWS = {
@@ -258,3 +260,23 @@ def test_300_workers_are_readable(width):
             assert tab.errors == []
 
     asyncio.run(look())
+
+
+def test_an_open_page_stays_as_it_is_when_the_plugin_retreats(caplog):
+    async def look():
+        async with dashboard() as scheduler, browser() as opened, opened.tab(page_of(scheduler)) as tab:
+            await tab.until(READY)
+            async with Worker(scheduler.address, host="127.0.0.1", dashboard_address="127.0.0.1:0"):
+                plugin(scheduler).retreat(RuntimeError("made to fail"))
+            for number in (2, 1, 0):  # of a worker that has left since
+                await turn_to(tab, number)
+                await asyncio.sleep(1.2)  # an update
+            assert tab.errors == []
+
+    with caplog.at_level("ERROR", logger="tornado.application"):
+        asyncio.run(look())
+    assert [one for one in caplog.records if one.name == "tornado.application"] == []
+
+
+def page_of(scheduler):
+    return f"http://127.0.0.1:{scheduler.http_server.port}/supreme"

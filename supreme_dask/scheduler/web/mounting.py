@@ -31,7 +31,7 @@ class Mounting:
         self._scheduler = scheduler
         self._view = view
         self._explain = explain
-        self._served: list[web.Application] = []
+        self._served: list[Any] = []
         self._navigation: list[str] = []
 
     def mount(self) -> None:
@@ -46,8 +46,11 @@ class Mounting:
 
     def unmount(self) -> None:
         """Serve no more. Open pages stay as they are."""
+        self._view.end()
         for served in self._served:
             self._scheduler.http_application.applications.remove(served)
+            if hasattr(served, "app_paths"):  # bokeh's: it looks after open pages every few seconds
+                served.stop()
         self._served.clear()
         if _ENTRY in self._navigation:
             self._navigation.remove(_ENTRY)

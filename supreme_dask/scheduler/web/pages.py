@@ -83,7 +83,8 @@ class Page:
         """Bring the models up to date, unless that would take too much of the scheduler's time."""
         if monotonic() >= self._due:
             begun = thread_time()
-            if (value := self._value()) is not self._shown:
+            value = self._value()
+            if value and value is not self._shown:
                 self.show(value)
                 self._shown = value
             self._due = monotonic() + _SHARE * (thread_time() - begun)

@@ -40,12 +40,17 @@ class View:
         self._scheduler = scheduler
         self._admission = admission
         self._scaling = scaling
-        self.parts: dict[str, Callable[[], Part]] = {
+        self.parts: dict[str, _Shared] = {
             "workers": _Shared(self._workers),
             "waiting": _Shared(self._waiting),
             "scaling": _Shared(self._scaled),
             "profiles": _Shared(self._profiles),
         }
+
+    def end(self) -> None:
+        """Compute nothing more: pages that are open keep what they show."""
+        for part in self.parts.values():
+            part.end()
 
     def look(self, *, parts: Iterable[str]) -> dict[str, Part]:
         """Return the values of some parts, by name; of one that there is not, none."""
@@ -86,6 +91,9 @@ class _Shared:
         self._compute = compute
         self._value: Part = {}
         self._due = float("-inf")
+
+    def end(self) -> None:
+        self._due = float("inf")
 
     def __call__(self) -> Part:
         if monotonic() >= self._due:
