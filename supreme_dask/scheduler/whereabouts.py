@@ -72,7 +72,7 @@ def find(scheduler: Scheduler, key: Any) -> Key | None:
     try:
         meant: Key = ast.literal_eval(key) if isinstance(key, str) and len(key) < _LONGEST_KEY else ""
         known = meant in scheduler.tasks
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # anybody may ask for anything
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # any text may come
         return None
     return meant if known else None
 

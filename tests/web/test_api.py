@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +13,7 @@ from distributed.utils_test import gen_test
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from supreme_dask import SupremePlugin
+from supreme_dask.scheduler.web import metrics
 from supreme_dask.scheduler.web.view import _Shared
 from tests.scheduler.clusters import OURS, GiB, named, plugin, supreme, until, worker
 
@@ -165,3 +168,66 @@ def test_however_many_look_a_value_is_computed_once():
     shared = _Shared(lambda: {"number": len(computed), "also": computed.append(1)})
     assert [shared()["number"] for _ in range(100)] == [0] * 100
     assert len(computed) == 1
+
+
+# ------------------------------------------------------------------------------------ Prometheus
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+)\})? (\S+)$')
+
+
+def samples(text):
+    """Read Prometheus's text format; return values by metric and labels, and fail for what is not in it."""
+    found, kinds = {}, {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            _, what, name, said = line.split(" ", 3)
+            kinds[name, what] = said
+            continue
+        name, labels, value = SAMPLE.fullmatch(line).groups()
+        assert kinds[name, "TYPE"] == ("counter" if name.endswith("_total") else "gauge")
+        assert kinds[name, "HELP"].endswith(".")
+        assert (name, labels) not in found, "each sample once"
+        found[name, labels] = float(value)
+    return found
+
+
+@supreme()
+async def test_prometheus_reads_the_same_figures(client, scheduler):
+    async with named(scheduler, "small-0"), named(scheduler, "small-1"):
+        futures = client.map(lambda number: number, range(3), resources={"memory": 9 * GiB})
+        await until(lambda: len(plugin(scheduler).admission.queues) == 3)
+        answer = await get(scheduler, "supreme/metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        found = samples(answer.body.decode())
+        assert found["supreme_workers", 'group="",state="open"'] == 2
+        assert found["supreme_tasks_waiting", None] == 3
+        for name, amount in (("capacity", 8 * GiB), ("reserved", 0), ("free", 8 * GiB)):
+            assert found[f"supreme_{name}", 'group="",resource="memory",unit="byte"'] == amount
+        assert found["supreme_capacity", 'group="",resource="cpu",unit="core"'] == 4
+        del futures
+
+
+def test_a_label_may_hold_anything():
+    rows = [{"group": 'a "b"\\\n', "state": "open", "running": 1}]
+    groups = [{"group": "g", "wanted": None, "starting": 1, "draining": 0, "blocked": "quota"}]
+    values = {
+        "workers": {"workers": rows, "totals": []},
+        "waiting": {"tasks": 7},
+        "scaling": {"groups": groups, "spent": 1.5},
+    }
+    found = samples(metrics.text(values))
+    assert found["supreme_workers", r'group="a \"b\"\\\n",state="open"'] == 1
+    assert found["supreme_group_blocked", 'group="g"'] == 1
+    assert ("supreme_group_workers_wanted", 'group="g"') not in found
+    assert found["supreme_cost_total", None] == 1.5
+
+
+def test_the_documentation_names_every_metric():
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "watch.md").read_text()
+    values = {
+        "workers": {"workers": [], "totals": []},
+        "waiting": {"tasks": 0},
+        "scaling": {"groups": [], "spent": 0},
+    }
+    named_ = {line.split()[2] for line in metrics.text(values).splitlines() if line.startswith("# TYPE")}
+    said = {name.replace("…", "supreme_group_workers") for name in re.findall(r"`(supreme_\w+|…_\w+)`", text)}
+    assert named_ == said

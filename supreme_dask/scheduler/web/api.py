@@ -1,4 +1,4 @@
-"""JSON for programs, below ``supreme/api/v1/`` of the scheduler's HTTP server. It only reads."""
+"""JSON below ``supreme/api/v1/`` of the scheduler's HTTP server, and text for Prometheus. They only read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from tornado import web
 
+from supreme_dask.scheduler.web import metrics
 from supreme_dask.scheduler.web.view import View
 
 PATH = "supreme/api/v1/"
+METRICS = "supreme/metrics"
 
 
 class _Answer(web.RequestHandler):
@@ -31,6 +33,18 @@ class _Answer(web.RequestHandler):
         said = error.reason if isinstance(error, web.HTTPError) and error.reason else self._reason
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps({"error": said}))
+
+
+class _Metrics(web.RequestHandler):
+    """Answers a scrape of Prometheus."""
+
+    def initialize(self, view: View) -> None:
+        self._view = view
+
+    def get(self) -> None:
+        """Write the figures."""
+        self.set_header("Content-Type", metrics.TYPE)
+        self.finish(metrics.text(self._view.look(parts=metrics.PARTS)))
 
 
 def application(prefix: str, view: View, explain: Callable[[str], dict[str, Any]]) -> web.Application:
@@ -57,9 +71,8 @@ def application(prefix: str, view: View, explain: Callable[[str], dict[str, Any]
         "explain": of_key,
         **{name: _of(part) for name, part in view.parts.items()},
     }
-    return web.Application(
-        [(f"{prefix}{PATH}{name}", _Answer, {"answer": answer}) for name, answer in answers.items()]
-    )
+    routes: list[Any] = [(f"{prefix}{PATH}{name}", _Answer, {"answer": answer}) for name, answer in answers.items()]
+    return web.Application([*routes, (f"{prefix}{METRICS}", _Metrics, {"view": view})])
 
 
 def _of(part: Callable[[], Any]) -> Callable[[web.RequestHandler], Any]:
