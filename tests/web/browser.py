@@ -11,12 +11,11 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
-import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
 
 SECONDS = 60.0  # on a loaded machine
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MISSING = "no Chromium is installed: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
@@ -25,17 +24,11 @@ FLAGS = (
 )
 
 
-def program():
-    """Return where Chromium is; skip the test, and say how to install it, where there is none."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    return found or pytest.skip(MISSING)
-
-
 @asynccontextmanager
 async def browser():
     """Start a browser, and end it with all its processes."""
     with tempfile.TemporaryDirectory(prefix="supreme-chromium-", ignore_cleanup_errors=True) as place:
-        arguments = [program(), *FLAGS, f"--user-data-dir={place}", "about:blank"]
+        arguments = [PROGRAM, *FLAGS, f"--user-data-dir={place}", "about:blank"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = await asyncio.create_subprocess_exec(*arguments, **quiet)
         try:

@@ -26,10 +26,14 @@ from supreme_dask.core.snapshot import GroupView
 from supreme_dask.scheduler.web.pages import documents
 from tests.core.clusters import GiB, cluster, join, task
 from tests.scheduler.clusters import plugin
-from tests.web.browser import SECONDS, browser
+from tests.web.browser import MISSING, PROGRAM, SECONDS, browser
 from tests.web.test_api import dashboard
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(PROGRAM is None, reason=MISSING),
+]
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "out" / "pages"
 WIDTHS = (1280, 1920)
