@@ -195,7 +195,7 @@ def crowd(count):
     groups = ("small", "medium", "large")
     for number in range(count):
         join(admission, f"{groups[number % 3]}-{number}", 4 * (1 + number % 3))
-    for number in range(2 * count):
+    for number in range(count):  # of some groups, all are idle
         admission.arrive(task(number, 2, type_=f"type-{number % 40}"), 0.0)
     admission.fill(0.0)
     taken = admission.snapshot(1.0, lambda row: {"name": row.address, "group": row.address.partition("-")[0]})
@@ -241,7 +241,7 @@ async def showing(values):
 
 
 ROWS = {
-    "workers": ("workers", "name"),
+    "workers": ("workers", "idle"),
     "waiting": ("waiting", "why"),
     "scaling": ("groups", "reason"),
     "profiles": ("types", "memory_high"),
