@@ -5,11 +5,9 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Sequence
 
-from supreme_dask.core.reasons.tasks import Unplaceable
-from supreme_dask.core.reasons.words import amount, counted
+from supreme_dask.core.reasons.tasks import Unplaceable, needs_and_has
+from supreme_dask.core.reasons.words import counted, few
 from supreme_dask.core.spelling import or_so
-
-_NAMED = 3  # of many workers or hosts
 
 
 def lacks(why: Unplaceable, called: str) -> str:
@@ -32,9 +30,7 @@ def lacks(why: Unplaceable, called: str) -> str:
         return "it needs a worker on which nothing else runs, because its memory is not known yet"
     if why.instead:
         return f"it needs {reprlib.repr(why.resource)}{or_so(why.resource, why.instead)}, which no worker declares"
-    lacking = [(why.resource, why.needed, why.found), *why.further]
-    needs = " and ".join(f"{name} {amount(name, need)}" for name, need, _ in lacking)
-    has = " and ".join(amount(name, there) for name, _, there in lacking)
+    needs, has = needs_and_has(why)
     if why.ever:
         return f"it needs {needs}; the most that is free is {has}, on worker {called}"
     return f"it needs {needs}; no worker has as much, the largest (worker {called}) has {has}"
@@ -60,8 +56,7 @@ def no_worker(there: int, allowed: Sequence[str] = ()) -> str:
     'it may run on tcp://a:1, b only, and no worker there takes tasks now'
     """
     if allowed:
-        more = f" and {len(allowed) - _NAMED} more" if len(allowed) > _NAMED else ""
-        return f"it may run on {', '.join(allowed[:_NAMED])}{more} only, and no worker there takes tasks now"
+        return f"it may run on {few(allowed)} only, and no worker there takes tasks now"
     if not there:
         return "no worker is there"
     return f"none of the {counted(there, 'worker')} takes tasks now: each is paused or leaves"
@@ -241,8 +236,7 @@ def done(size: str, workers: Sequence[str]) -> str:
     >>> done("1.00 MiB", ["w1", "w2"])
     'it is done: its result of 1.00 MiB is on worker w1, w2'
     """
-    more = f" and {len(workers) - _NAMED} more" if len(workers) > _NAMED else ""
-    return f"it is done: its result of {size} is on worker {', '.join(workers[:_NAMED])}{more}"
+    return f"it is done: its result of {size} is on worker {few(workers)}"
 
 
 def failed(error: str, blamed: str | None = None, workers: Sequence[str] = ()) -> str:
@@ -262,7 +256,7 @@ def failed(error: str, blamed: str | None = None, workers: Sequence[str] = ()) -
     """
     if blamed is not None:
         return f"it failed because {blamed!r} did, whose result it needs: {error}"
-    where = f" on worker {', '.join(workers[:_NAMED])}" if workers else ""
+    where = f" on worker {few(workers)}" if workers else ""
     return f"it failed{where}: {error}"
 
 

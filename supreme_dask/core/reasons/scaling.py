@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Sequence
 
-from supreme_dask.core.reasons.words import amount, counted
+from supreme_dask.core.reasons.words import amount, counted, few
 from supreme_dask.core.spelling import or_so
 
 MINIMUM = "the group's minimum"
@@ -25,9 +25,6 @@ ASKED = "an autoscaler removes it"
 
 
 UNKNOWN = "what a worker is will be known when one has come"
-
-
-_NAMED = 3  # types that a sentence names
 
 
 def at_work(workers: int) -> str:
@@ -94,8 +91,7 @@ def to_start(tasks: int, types: Sequence[str]) -> str:
     >>> to_start(80, ["load", "train"])
     'for 80 waiting tasks of load, train'
     """
-    named = ", ".join(types[:_NAMED]) + (f" and {len(types) - _NAMED} more types" if len(types) > _NAMED else "")
-    return f"for {counted(tasks, 'waiting task')} of {named}"
+    return f"for {counted(tasks, 'waiting task')} of {few(types, 'types')}"
 
 
 def no_group(type_: str, resource: str, needed: int, found: int, known: Sequence[str] = ()) -> str:

@@ -65,12 +65,21 @@ def waiting(type_: str, why: Unplaceable) -> str:
         instead = or_so(why.resource, why.instead)
         return f"{start} a worker that declares {reprlib.repr(why.resource)}{instead}: none does"
     if not why.ever:
-        lacking = [(why.resource, why.needed, why.found), *why.further]
-        needs = " and ".join(f"{name} {amount(name, need)}" for name, need, _ in lacking)
-        has = " and ".join(amount(name, there) for name, _, there in lacking)
+        needs, has = needs_and_has(why)
         return f"{start} a larger worker: they need {needs}, the largest worker has {has}"
     nearest = f"{found} are free on {why.address}, which comes nearest"
     return f"{start} {why.resource}: they need {needed}, {nearest}"
+
+
+def needs_and_has(why: Unplaceable) -> tuple[str, str]:
+    """Return what is needed of all that lacks, and what is there of it.
+
+    >>> needs_and_has(Unplaceable("tcp://a:1", "cpu", 8000, 2000, ever=False, further=(("GPU", 2000, 1000),)))
+    ('cpu 8 and GPU 2', '2 and 1')
+    """
+    lacking = [(why.resource, why.needed, why.found), *why.further]
+    needs = " and ".join(f"{name} {amount(name, needed)}" for name, needed, _ in lacking)
+    return needs, " and ".join(amount(name, found) for name, _, found in lacking)
 
 
 def further(sorts: int) -> str:

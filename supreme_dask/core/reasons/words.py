@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from supreme_dask.core.resources import format_amount
+
+_NAMED = 3  # of many names
 
 
 def counted(number: int, noun: str) -> str:
@@ -12,6 +16,16 @@ def counted(number: int, noun: str) -> str:
     ('1 task', '2 tasks')
     """
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def few(names: Sequence[str], noun: str = "") -> str:
+    """Return the first of some names, and how many there are beside them.
+
+    >>> few(["a", "b"]), few(["a", "b", "c", "d", "e"], "types")
+    ('a, b', 'a, b, c and 2 more types')
+    """
+    more = f" and {len(names) - _NAMED} more {noun}".rstrip() if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def amount(resource: str, number: int) -> str:
