@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from time import monotonic, time
 from typing import Any
 
-from dask.typing import Key
 from distributed.scheduler import Scheduler
 
 from supreme_dask.core import explaining, reasons
@@ -72,17 +71,17 @@ class Explaining:
     def _processing(self, here: Whereabouts) -> Explanation:
         reservation = self._admission.ledger.reservations.get(here.key)
         if reservation is None:
-            return self._say(here, reasons.runs(self._called(here)[0], here.seconds, None))
+            return self._say(here, reasons.runs(here.workers[0], here.seconds, None))
         amounts = self._held_by(reservation)
         said = f"{self._progress(here, reservation)}; {reasons.reserved(str(amounts), self._source(reservation))}"
         return self._say(here, said, reserved=amounts.in_units(), demand=self._demand(reservation).in_units())
 
     def _in_memory(self, here: Whereabouts) -> Explanation:
-        return self._say(here, reasons.done(format_amount(MEMORY, here.nbytes), self._called(here)))
+        return self._say(here, reasons.done(format_amount(MEMORY, here.nbytes), here.workers))
 
     def _erred(self, here: Whereabouts) -> Explanation:
-        blamed = None if here.blamed is None else _in_words(here.blamed)
-        return self._say(here, reasons.failed(here.error, blamed, self._called(here)), root=blamed or "")
+        blamed = None if here.blamed is None else str(here.blamed)
+        return self._say(here, reasons.failed(here.error, blamed, here.workers), root=blamed or "")
 
     def _released(self, here: Whereabouts) -> Explanation:
         return self._say(here, reasons.RELEASED)
@@ -102,7 +101,7 @@ class Explaining:
     # ------------------------------------------------------------------------------------- parts
     def _progress(self, here: Whereabouts, reservation: Reservation) -> str:
         """Say whether a task runs where it was sent."""
-        called, row, shape = self._called(here)[0], reservation.row, reservation.shape
+        called, row, shape = here.workers[0], reservation.row, reservation.shape
         if here.seconds is None and reservation in row.waiting:
             return reasons.waits_behind(called, row.active - row.behind)
         expected = shape.duration if shape is not None and shape.timed else None
@@ -127,13 +126,5 @@ class Explaining:
         shape = reservation.shape
         return self._admission.ledger.amounts(reservation.need if shape is None else shape.need)
 
-    def _called(self, here: Whereabouts) -> tuple[str, ...]:
-        names = observe.called(self._scheduler)
-        return tuple(names.get(address, address) for address in here.workers)
-
     def _say(self, here: Whereabouts, sentence: str, **more: Any) -> Explanation:
-        return Explanation(_in_words(here.key), here.state, sentence, here.type, workers=self._called(here), **more)
-
-
-def _in_words(key: Key) -> str:
-    return str(key)
+        return Explanation(str(here.key), here.state, sentence, here.type, workers=here.workers, **more)

@@ -231,7 +231,7 @@ def address_of(scheduler: Scheduler, name: str) -> str | None:
 
 def names(scheduler: Scheduler) -> set[str]:
     """Return the names of all workers."""
-    return {str(ws.name) for ws in scheduler.workers.values()}
+    return set(called(scheduler).values())
 
 
 def called(scheduler: Scheduler) -> dict[str, str]:

@@ -75,7 +75,7 @@ class Recorder(SchedulerPlugin):
 
     async def start(self, scheduler: Scheduler) -> None:
         """Begin to write, in the background."""
-        self._names = {address: str(ws.name) for address, ws in scheduler.workers.items()}
+        self._names = observe.called(scheduler)
         self._history = History(self._store, self._system)
         self._history.start()
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from dask.typing import Key
-from distributed.scheduler import Scheduler, TaskState, WorkerState
+from distributed.scheduler import Scheduler, TaskState
 
 from supreme_dask.scheduler import observe
 
@@ -34,7 +34,7 @@ class Whereabouts:
     type : str
         Its type.
     workers : tuple of str
-        Addresses of the workers that have it, its result, or that had it when it failed.
+        Names of the workers that have it, its result, or that had it when it failed.
     seconds : float or None
         For how long it has been running; None unless its worker has told that it runs.
     nbytes : int
@@ -80,12 +80,11 @@ def find(scheduler: Scheduler, key: Any) -> Key | None:
 def look(scheduler: Scheduler, key: Key, now: float) -> Whereabouts:
     """Return where a task is at the time `now`, in seconds since 1970."""
     ts = scheduler.tasks[key]
-    workers = [ts.processing_on] if ts.processing_on is not None else ts.who_has or ()
     return Whereabouts(
         ts.key,
         ts.state,
         observe.task_type(ts),
-        tuple(sorted(ts.erred_on or ())) if ts.state == "erred" else _addresses(workers),
+        tuple(sorted(_names(scheduler, ts))),
         _seconds(ts, now),
         max(ts.nbytes, 0),
         len(ts.waiting_on or ()),
@@ -118,8 +117,12 @@ def _seconds(ts: TaskState, now: float) -> float | None:
     return float(ws.executing[ts] + max(now - ws.last_seen, 0.0))
 
 
-def _addresses(workers: Iterable[WorkerState]) -> tuple[str, ...]:
-    return tuple(sorted(ws.address for ws in workers))
+def _names(scheduler: Scheduler, ts: TaskState) -> Iterator[str]:
+    if ts.state == "erred":
+        there = scheduler.workers
+        return (str(there[one].name) if one in there else one for one in ts.erred_on or ())
+    workers = [ts.processing_on] if ts.processing_on is not None else ts.who_has or ()
+    return (str(ws.name) for ws in workers)
 
 
 def _in_a_line(text: str) -> str:
