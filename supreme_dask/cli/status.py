@@ -10,7 +10,7 @@ import click
 
 from supreme_dask.cli.asking import address_of, ask, at_scheduler
 from supreme_dask.cli.output import say, table, window
-from supreme_dask.core.resources import MEMORY, NETWORK, Resources, format_amount
+from supreme_dask.core.resources import MEMORY, format_amount, from_units
 
 _PARTS = ["workers", "waiting", "scaling"]
 _EVERY = 2.0  # s
@@ -89,6 +89,4 @@ def _waiting(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _amount(name: str, amount: float | None) -> str:
-    if amount is None:
-        return "no limit"
-    return format_amount(name, int(amount) if name in (MEMORY, NETWORK) else Resources.parse({name: amount})[name])
+    return "no limit" if amount is None else format_amount(name, from_units(name, amount))

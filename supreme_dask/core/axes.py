@@ -13,6 +13,8 @@ THREADS_AXIS, CPU_AXIS, MEMORY_AXIS, IDLE_AXIS, NETWORK_AXIS = range(5)
 
 UNLIMITED = 1 << 62
 """An amount that no task can use up."""
+LIMITED = UNLIMITED >> 1
+"""What is less than this is limited: of what is unlimited, as much as ever may have been taken."""
 CORE = 1000
 """One core, in the units of the cpu axis."""
 

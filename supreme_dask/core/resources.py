@@ -139,7 +139,7 @@ class Resources(Mapping[str, int]):
         >>> Resources.parse({"cpu": "500m", "memory": "1 KiB", "GPU": 1}).in_units()
         {'GPU': 1.0, 'cpu': 0.5, 'memory': 1024}
         """
-        return {name: amount if name in (MEMORY, NETWORK) else amount / _MILLI for name, amount in self.amounts}
+        return {name: in_units(name, amount) for name, amount in self.amounts}
 
     def dominant_share(self, capacity: Mapping[str, int]) -> float:
         """Return the largest fraction that this takes of any one resource of `capacity`.
@@ -148,6 +148,42 @@ class Resources(Mapping[str, int]):
         `capacity` has none of something that is needed.
         """
         return max((_fraction(amount, capacity.get(name, 0)) for name, amount in self.amounts), default=0.0)
+
+
+def in_units(name: str, amount: int) -> float:
+    """Return an amount in cores, bytes, bytes per second, or what workers declare.
+
+    Parameters
+    ----------
+    name
+        Canonical name of the resource.
+    amount
+        As `Resources` has it.
+
+    Examples
+    --------
+    >>> in_units("cpu", 500), in_units("memory", 1024)
+    (0.5, 1024)
+    """
+    return amount if name in (MEMORY, NETWORK) else amount / _MILLI
+
+
+def from_units(name: str, amount: float) -> int:
+    """Return the amount of which `in_units` was asked.
+
+    Parameters
+    ----------
+    name
+        Canonical name of the resource.
+    amount
+        What `in_units` returned.
+
+    Examples
+    --------
+    >>> from_units("cpu", 0.5), from_units("memory", 1024.0), from_units("MEMORY", 16.0)
+    (500, 1024, 16000)
+    """
+    return round(amount if name in (MEMORY, NETWORK) else amount * _MILLI)
 
 
 def own_units(declared: Mapping[str, object]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supreme_dask.core.axes import IDLE_AXIS, MEMORY_AXIS, THREADS_AXIS, UNLIMITED, Need, add
+from supreme_dask.core.axes import IDLE_AXIS, LIMITED, MEMORY_AXIS, THREADS_AXIS, Need, add
 from supreme_dask.core.keys import Key
 from supreme_dask.core.shapes import Inputs, Shape
 
@@ -74,7 +74,7 @@ class Row:
     @property
     def unlimited(self) -> bool:
         """Whether nobody counts the memory of this worker."""
-        return self.capacity[MEMORY_AXIS] >= UNLIMITED >> 1
+        return self.capacity[MEMORY_AXIS] >= LIMITED
 
 
 class Reservation:

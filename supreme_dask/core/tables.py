@@ -6,7 +6,6 @@ Times are seconds, usage is in percent. What is unlimited, or not known, is None
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -14,15 +13,14 @@ from typing import Any
 
 from supreme_dask.core import explaining
 from supreme_dask.core.admission import Admission
-from supreme_dask.core.axes import UNLIMITED
+from supreme_dask.core.axes import LIMITED
 from supreme_dask.core.plans import Plan, Target
 from supreme_dask.core.policies.situation import Supply
 from supreme_dask.core.profiles import Profile
-from supreme_dask.core.resources import MEMORY, NETWORK, Resources
+from supreme_dask.core.resources import MEMORY, Resources, in_units
 from supreme_dask.core.shapes import Shape
 from supreme_dask.core.snapshot import GroupView, Snapshot, WorkerView
-
-_UNITS = 1000.0
+from supreme_dask.core.timeline import Counts, counts_of
 
 
 def workers(snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -45,10 +43,9 @@ def totals(snapshot: Snapshot) -> list[dict[str, Any]]:
 def groups(snapshot: Snapshot, plan: Plan) -> list[dict[str, Any]]:
     """Return a row for each worker group that can be scaled, and one for all workers that belong to none of them."""
     targets = {target.group: target for target in plan.targets}
-    there = Counter((one.group, _state(one)) for one in snapshot.workers)
-    known = {view.group.name for view in snapshot.groups}
-    rows = [_group(view, targets.get(view.group.name), there) for view in snapshot.groups]
-    others = sum(count for (group, _), count in there.items() if group not in known)
+    counts = counts_of(snapshot, plan)
+    rows = [_group(view, targets.get(view.group.name), counts[view.group.name]) for view in snapshot.groups]
+    others = sum(one.group not in counts for one in snapshot.workers)
     return [*rows, {"group": "", "there": others}] if others else rows
 
 
@@ -104,9 +101,7 @@ def amounts(resources: Resources) -> dict[str, float | None]:
 
 
 def _amount(name: str, amount: int) -> float | None:
-    if amount >= UNLIMITED >> 1:
-        return None
-    return float(amount) if name in (MEMORY, NETWORK) else amount / _UNITS
+    return float(in_units(name, amount)) if amount < LIMITED else None
 
 
 def _shape(shape: Shape, now: float) -> dict[str, Any]:
@@ -147,7 +142,7 @@ def _state(one: WorkerView) -> str:
 
 def _totals(group: str, found: Sequence[WorkerView]) -> Iterator[dict[str, Any]]:
     for name in sorted({name for one in found for name in one.capacity}):
-        limited = [one for one in found if one.capacity[name] < UNLIMITED >> 1]
+        limited = [one for one in found if one.capacity[name] < LIMITED]
         capacity = sum(one.capacity[name] for one in limited)
         reserved = sum(one.reserved[name] for one in limited)
         free = sum(one.free[name] for one in limited)
@@ -163,14 +158,14 @@ def _totals(group: str, found: Sequence[WorkerView]) -> Iterator[dict[str, Any]]
             }
 
 
-def _group(view: GroupView, target: Target | None, there: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def _group(view: GroupView, target: Target | None, counts: Counts) -> dict[str, Any]:
     group = view.group
     return {
         "group": group.name,
         "wanted": None if target is None else target.workers,
-        "there": there[group.name, "open"] + there[group.name, "closed"],
-        "starting": len(view.launching),
-        "draining": there[group.name, "draining"],
+        "there": counts.there,
+        "starting": counts.starting,
+        "draining": counts.draining,
         "minimum": group.minimum,
         "maximum": group.maximum,
         "cost": group.cost,

@@ -16,7 +16,7 @@ from typing import Any
 from distributed.scheduler import Scheduler, WorkerState
 
 from supreme_dask.core.admission import Admission
-from supreme_dask.core.axes import IDLE_AXIS, NETWORK_AXIS, THREADS_AXIS, UNLIMITED
+from supreme_dask.core.axes import IDLE_AXIS, LIMITED, NETWORK_AXIS, THREADS_AXIS
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.policies.situation import room_of
 from supreme_dask.core.resources import Resources
@@ -246,7 +246,7 @@ def _allocated(rows: Sequence[Row]) -> float:
     for axis in axes:
         if axis not in (THREADS_AXIS, IDLE_AXIS):
             capacity = sum(row.capacity[axis] for row in rows)
-            if capacity < UNLIMITED >> 1:
+            if capacity < LIMITED:
                 shares.append(_percent(capacity - sum(row.free[axis] for row in rows), capacity))
     return max(shares, default=0.0)
 

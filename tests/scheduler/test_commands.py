@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from click.testing import CliRunner
+from distributed import Worker
 
 from supreme_dask.cli import main
 from tests.scheduler.clusters import GiB, named, plain, plugin, supreme, until
@@ -81,3 +82,12 @@ async def test_a_part_that_there_is_not_is_left_out(client, scheduler):
     assert await client.scheduler.supreme_look(parts=["nope"]) == {}
     with pytest.raises(ValueError, match="supreme_look: parts=1: expected names"):
         await client.scheduler.supreme_look(parts=1)
+
+
+@supreme()
+async def test_status_leaves_a_resource_that_is_only_called_like_memory_alone(client, scheduler):
+    options = {"resources": {"MEMORY": 16}, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    async with Worker(scheduler.address, nthreads=1, memory_limit=0, **options):
+        said, _ = await typed(scheduler, "status")
+    rows = {line.split()[0]: line.split()[1:] for line in said.splitlines() if line}
+    assert rows["MEMORY"] == ["0", "16"]
