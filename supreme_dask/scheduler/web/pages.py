@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
-from time import monotonic, thread_time
 from typing import Any
 
 from bokeh.document import Document
@@ -34,10 +33,10 @@ from distributed.dashboard.components import add_periodic_callback
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 from distributed.dashboard.utils import update
 
+from supreme_dask.scheduler.web.pace import Pace
 from supreme_dask.scheduler.web.view import Part, View
 
 _EVERY = 1000  # ms
-_SHARE = 200  # times as long as an update took is rested
 _FIELDS = ("memory", "cpu")
 _BARS = 16  # at most, those of all workers first
 # Told apart by the colour-blind: Okabe and Ito, "Color Universal Design" (2008), without its yellow.
@@ -54,6 +53,28 @@ Columns = Sequence[tuple[str, str, Any, int]]
 """Of a table: field, heading with its unit, formatter, and width in pixels."""
 
 
+class _Rows:
+    """A table, of which each row is one of a value."""
+
+    def __init__(self, name: str, columns: Columns, height: int | None = None) -> None:
+        self._fields = [field for field, *_ in columns]
+        self._source = ColumnDataSource({field: [] for field in self._fields})
+        shown = [
+            TableColumn(field=field, title=heading, formatter=formatter(), width=width)
+            for field, heading, formatter, width in columns
+        ]
+        sizing: dict[str, Any] = {"sizing_mode": "stretch_both"}
+        if height is not None:
+            sizing = {"sizing_mode": "stretch_width", "height": height}
+        options = {"index_position": None, "sortable": True, "min_height": 120, **sizing}
+        self.table = DataTable(source=self._source, columns=shown, name=name, **options)
+
+    def show(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show these rows."""
+        flat = [_flat(row) for row in rows]
+        update(self._source, {field: [row.get(field) for row in flat] for field in self._fields})
+
+
 class Page:
     """One part of a view, as models of bokeh.
 
@@ -67,8 +88,8 @@ class Page:
 
     def __init__(self, value: Callable[[], Part]) -> None:
         self._value = value
-        self._shown: Part | None = None
-        self._due = float("-inf")
+        self._shown: Part = {}
+        self.update = Pace(self._renew)
         self.root: LayoutDOM = column(*self.models(), sizing_mode="stretch_both", margin=(8, 8, 8, 8))
 
     def models(self) -> list[LayoutDOM]:
@@ -79,15 +100,14 @@ class Page:
         """Bring the models up to date."""
         raise NotImplementedError
 
-    def update(self) -> None:
-        """Bring the models up to date, unless that would take too much of the scheduler's time."""
-        if monotonic() >= self._due:
-            begun = thread_time()
-            value = self._value()
-            if value and value is not self._shown:
-                self.show(value)
-                self._shown = value
-            self._due = monotonic() + _SHARE * (thread_time() - begun)
+    def _renew(self) -> None:
+        value = self._value()
+        if value and value is not self._shown:
+            self.show(value)
+            self._shown = value
+
+
+_PARTS = ("reserved", "stored", "free")
 
 
 class WorkersPage(Page):
@@ -132,8 +152,8 @@ class WorkersPage(Page):
         bars.add_tools(HoverTool(tooltips=[("", "@row"), *((name, f"@{name}_said") for name in _PARTS)]))
         bars.add_layout(bars.legend[0], "right")
         self._figure = bars
-        self._rows = ColumnDataSource({name: [] for name, *_ in self.columns})
-        return [bars, _table(self._rows, self.columns, self.title)]
+        self._rows = _Rows(self.title, self.columns)
+        return [bars, self._rows.table]
 
     def show(self, value: Part) -> None:
         """Bring bars and rows up to date."""
@@ -147,10 +167,7 @@ class WorkersPage(Page):
             bars[name] = [100 * max(row[name], 0.0) / row["capacity"] for row in totals]
             bars[f"{name}_said"] = [f"{row[name]:,.0f}" for row in totals]
         update(self._bars, bars)
-        update(self._rows, _columns(self.columns, [_flat(row) for row in value["workers"]]))
-
-
-_PARTS = ("reserved", "stored", "free")
+        self._rows.show(value["workers"])
 
 
 class WaitingPage(Page):
@@ -171,15 +188,15 @@ class WaitingPage(Page):
     def models(self) -> list[LayoutDOM]:
         """Return a heading and a table."""
         self._head = Div(text="")
-        self._rows = ColumnDataSource({name: [] for name, *_ in self.columns})
-        return [self._head, _table(self._rows, self.columns, self.title)]
+        self._rows = _Rows(self.title, self.columns)
+        return [self._head, self._rows.table]
 
     def show(self, value: Part) -> None:
         """Bring heading and rows up to date."""
         shown, shapes = len(value["waiting"]), value["shapes"]
         more = f"; the first {shown} of {shapes:,} kinds are shown" if shown < shapes else ""
         _write(self._head, f"{value['tasks']:,} tasks wait for a worker{more}.")
-        update(self._rows, _columns(self.columns, [_flat(row) for row in value["waiting"]]))
+        self._rows.show(value["waiting"])
 
 
 class ScalingPage(Page):
@@ -215,22 +232,17 @@ class ScalingPage(Page):
         self._course.y_range.start = 0
         self._course.yaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
         self._lines: dict[str, ColumnDataSource] = {}
-        self._rows = ColumnDataSource({name: [] for name, *_ in self.columns})
-        self._decisions = ColumnDataSource({name: [] for name, *_ in self.decisions})
-        tables = [
-            _table(self._rows, self.columns, self.title, 160),
-            _table(self._decisions, self.decisions, "Decisions"),
-        ]
-        return [self._head, self._course, *tables]
+        self._rows = _Rows(self.title, self.columns, height=160)
+        self._decisions = _Rows("Decisions", self.decisions)
+        return [self._head, self._course, self._rows.table, self._decisions.table]
 
     def show(self, value: Part) -> None:
         """Bring all of it up to date."""
         groups = [row for row in value["groups"] if row["group"]]
         said = [f"Cost so far: {value['spent']:,.2f}."] if groups else ["No worker groups are scaled here."]
         _write(self._head, *said, *value["unmet"])
-        update(self._rows, _columns(self.columns, [_flat(row) for row in value["groups"]]))
-        told = [{**row, "when": _clock(row["time"])} for row in reversed(value["decisions"])]
-        update(self._decisions, _columns(self.decisions, told))
+        self._rows.show(value["groups"])
+        self._decisions.show([{**row, "when": _clock(row["time"])} for row in reversed(value["decisions"])])
         for group, course in _courses(value["timeline"], value["time"]).items():
             update(self._line(group), course)
 
@@ -264,12 +276,12 @@ class ProfilesPage(Page):
 
     def models(self) -> list[LayoutDOM]:
         """Return a table."""
-        self._rows = ColumnDataSource({name: [] for name, *_ in self.columns})
-        return [_table(self._rows, self.columns, self.title)]
+        self._rows = _Rows(self.title, self.columns)
+        return [self._rows.table]
 
     def show(self, value: Part) -> None:
         """Bring the rows up to date."""
-        update(self._rows, _columns(self.columns, value["types"]))
+        self._rows.show(value["types"])
 
 
 _PAGES: Mapping[str, type[Page]] = {
@@ -319,21 +331,6 @@ def _open(component: Page | _Book, title: str, document: Document) -> None:
 
 
 # ------------------------------------------------------------------------------------- from values
-def _table(source: ColumnDataSource, columns: Columns, name: str, height: int | None = None) -> DataTable:
-    shown = [
-        TableColumn(field=field, title=heading, formatter=formatter(), width=width)
-        for field, heading, formatter, width in columns
-    ]
-    sizing = {"sizing_mode": "stretch_both"} if height is None else {"sizing_mode": "stretch_width", "height": height}
-    return DataTable(
-        source=source, columns=shown, index_position=None, sortable=True, min_height=120, name=name, **sizing
-    )
-
-
-def _columns(columns: Columns, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {field: [row.get(field) for row in rows] for field, *_ in columns}
-
-
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with its amounts of cpu and memory as fields of their own."""
     found = dict(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import monotonic, thread_time, time
+from time import monotonic, time
 from typing import Any
 
 from distributed.scheduler import Scheduler
@@ -12,9 +12,9 @@ from supreme_dask.core import tables
 from supreme_dask.core.admission import Admission
 from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.scaling import ScalabilityEngine
+from supreme_dask.scheduler.web.pace import Pace
 
 _OFTEN = 1.0  # s between two computations, at least
-_SHARE = 200  # times as long as one took: together the parts take a fiftieth of the scheduler's time at most
 _SHAPES = 50  # of waiting tasks that are explained, at most
 _WALKED = 10_000  # workers that are looked at to explain them, each once for each shape
 _TYPES = 200  # of which profiles are shown
@@ -50,7 +50,7 @@ class View:
     def end(self) -> None:
         """Compute nothing more: pages that are open keep what they show."""
         for part in self.parts.values():
-            part.end()
+            part.pace.end()
 
     def look(self, *, parts: Iterable[str]) -> dict[str, Part]:
         """Return the values of some parts, by name; of one that there is not, none."""
@@ -85,19 +85,16 @@ class View:
 
 
 class _Shared:
-    """A value for all who look: computed when it is asked for, but never for more than a part of the time."""
+    """A value for all who look: computed when it is asked for, and not too often."""
 
     def __init__(self, compute: Callable[[], Part]) -> None:
         self._compute = compute
         self._value: Part = {}
-        self._due = float("-inf")
-
-    def end(self) -> None:
-        self._due = float("inf")
+        self.pace = Pace(self._renew, _OFTEN)
 
     def __call__(self) -> Part:
-        if monotonic() >= self._due:
-            begun = thread_time()
-            self._value = self._compute()
-            self._due = monotonic() + max(_OFTEN, _SHARE * (thread_time() - begun))
+        self.pace()
         return self._value
+
+    def _renew(self) -> None:
+        self._value = self._compute()
