@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from time import monotonic, thread_time, time
+from time import monotonic, thread_time
 from typing import Any
 
 from distributed.scheduler import Scheduler
@@ -21,15 +21,16 @@ from supreme_dask.core import reasons
 from supreme_dask.core.admission import Admission
 from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.lifecycle import Life, Lifecycle, Status
-from supreme_dask.core.plans import Plan, Progress, Target
+from supreme_dask.core.plans import Plan, Progress
 from supreme_dask.core.policies.situation import Situation, Supply
 from supreme_dask.core.resources import MEMORY
 from supreme_dask.core.revisions import Content
 from supreme_dask.core.snapshot import GroupView, Snapshot
 from supreme_dask.core.timeline import Timeline, counts_of
 from supreme_dask.errors import ScalingError
-from supreme_dask.scheduler import observe, recording
+from supreme_dask.scheduler import observe
 from supreme_dask.scheduler.act import Hands
+from supreme_dask.scheduler.announcing import Announcements
 from supreme_dask.scheduler.draining import Drains
 from supreme_dask.scheduler.metrics import SystemMetricsMonitor
 from supreme_dask.scheduler.rules import Rules
@@ -42,7 +43,6 @@ _CREDIT = 1.0  # s of rest that may be owed when the next decision is made: a bu
 _LAZY = 0.25  # s for what becomes ready one by one; a graph is decided on at once
 _BOUND = 30.0  # s for which a worker that could not leave is not asked again
 _SILENCE = 30  # intervals without a question, after which somebody asks no more
-_MOST_SENTENCES = 1000
 
 
 class ScalabilityEngine:
@@ -70,13 +70,13 @@ class ScalabilityEngine:
     def __init__(self, scheduler: Scheduler, admission: Admission, drains: Drains, hands: Hands) -> None:
         self._scheduler = scheduler
         self._drains = drains
-        self._hands = hands
-        self.rules = Rules(self._warn)
+        self.timeline = Timeline()
+        self._announcements = Announcements(scheduler, hands, self.timeline)
+        self.rules = Rules(self._announcements.warn)
         self.metrics_monitor = SystemMetricsMonitor(scheduler, admission, drains, self._views, self.rules.group_of)
         self.plan = Plan(0, ())
         self.wanted = False
         self.awaited: set[str] = set()
-        self.timeline = Timeline()
         self._every = config.seconds("scaling.interval") or 1.0
         self._timeout = config.seconds("scaling.launch-timeout") or 60.0
         self._lifecycle = Lifecycle(self._timeout)
@@ -85,7 +85,6 @@ class ScalabilityEngine:
         self._generation = 0
         self._snapshot: Snapshot | None = None
         self._begun: set[str] = set()
-        self._said: set[str] = set()
         self._unreported: set[str] = set()
         self._planned: asyncio.TimerHandle | None = None
         self._decided = float("-inf")  # when the last decision was made, on the clock of the event loop
@@ -180,7 +179,7 @@ class ScalabilityEngine:
         self.rules.take_document(document, content, self.plan)
         self._reconsider()
         if not self.rules.groups and (there := self._lifecycle.existing()):
-            self._say(reasons.no_groups(sorted({*there.values()})))
+            self._announcements.once(reasons.no_groups(sorted({*there.values()})))
 
     def _reconsider(self) -> None:
         self.wanted = bool(self.rules.groups) and self._publish is not None
@@ -247,13 +246,13 @@ class ScalabilityEngine:
         for one in news:
             for group, reason in one.blocked.items():
                 if group in self.rules.groups and self._lifecycle.launches.refuse(group, reason, now):
-                    self._say(f"{group}: {reason}")
+                    self._announcements.once(f"{group}: {reason}")
         self._look(now)
         self.wake()
 
     def _look(self, now: float) -> None:
         for sentence in self._lifecycle.look(self._names(), self.rules.groups, now):
-            self._say(sentence)
+            self._announcements.once(sentence)
 
     def _drained(self, name: str) -> None:
         """Name a worker as removable; close it if no controller would remove it."""
@@ -274,7 +273,7 @@ class ScalabilityEngine:
         try:
             self.execute_scaling_action(self.evaluate_scaling())
         except Exception as error:  # whatever it is, the workers that are there go on
-            self._say(f"scaling failed, and everything stays as it is: {error!r}")
+            self._announcements.once(f"scaling failed, and everything stays as it is: {error!r}")
             log.debug("Scaling failed", exc_info=True)
         self._decided = asyncio.get_running_loop().time()
         self._rested = max(self._rested, self._decided) + _SHARE * (thread_time() - begun)
@@ -284,14 +283,14 @@ class ScalabilityEngine:
         """Return what should be, by the policy in force."""
         self._look(now := monotonic())
         for sentence in self._lifecycle.expire(now):
-            self._say(sentence)
+            self._announcements.once(sentence)
         self._snapshot = self.metrics_monitor.snapshot()
         while True:
             try:
                 return self.rules.scaling.plan(self._snapshot)
             except Exception as error:  # noqa: BLE001  (a policy may be anybody's)
                 if not self.rules.fall_back(error, self.plan):
-                    self._say(f"the policy failed, and everything stays as it is: {error!r}")
+                    self._announcements.once(f"the policy failed, and everything stays as it is: {error!r}")
                     return self.plan
 
     def execute_scaling_action(self, plan: Plan) -> None:
@@ -300,9 +299,9 @@ class ScalabilityEngine:
         before = {target.group: target for target in self.plan.targets}
         for target in plan.targets:
             if target != before.get(target.group):
-                self._tell(target)
+                self._announcements.decided(target)
         for sentence in plan.unmet:
-            self._say(sentence)
+            self._announcements.once(sentence)
         self._lifecycle.want(plan, snapshot, self.rules.groups, monotonic())
         self._let_go(plan)
         self._send(plan)
@@ -382,30 +381,12 @@ class ScalabilityEngine:
         return observe.names(self._scheduler)
 
     # --------------------------------------------------------------------------------- saying
-    def _tell(self, target: Target) -> None:
-        sentence = reasons.scaled(target.group, target.workers, target.reason, len(target.victims))
-        log.info("%s", sentence)
-        self.timeline.tell(sentence, time())
-        values = {"group": target.group, "workers": target.workers, "victims": list(target.victims)}
-        recording.record(self._scheduler, "scale", sentence, **values)
-
     def _say_others(self, lives: Mapping[str, Life]) -> None:
         """Say which workers count though no controller reports them; the first report may be on its way."""
         joined = {life.name: life for life in lives.values() if life.status is Status.JOINED and not life.controller}
         for name in joined.keys() & self._unreported if self._lifecycle.is_reported_to else ():
-            self._say(reasons.not_reported(name, joined[name].group))
+            self._announcements.once(reasons.not_reported(name, joined[name].group))
         self._unreported = {*joined}
-
-    def _warn(self, sentence: str) -> None:
-        log.warning("%s", sentence)
-        recording.record(self._scheduler, "scaling", sentence)
-
-    def _say(self, sentence: str) -> None:
-        """Warn clients, of each thing once."""
-        if sentence not in self._said and len(self._said) < _MOST_SENTENCES:
-            self._said.add(sentence)
-            self._hands.warn(sentence)
-            recording.record(self._scheduler, "scaling", sentence)
 
 
 def _nobody(_: Plan) -> None:
