@@ -183,7 +183,7 @@ def sentence(wait: Wait, names: Mapping[str, str], supplies: Sequence[Supply] = 
         said = reasons.lacks(wait.lacking, called)
     else:
         said = reasons.no_worker(wait.there, wait.allowed)
-    parts = [said, reasons.ahead(wait.ahead, exact=wait.exact) if wait.ahead else "", _relief(wait, supplies)]
+    parts = [said, reasons.ahead(wait.ahead, exact=wait.exact) if wait.ahead else "", _what_helps(wait, supplies)]
     return "; ".join(part for part in parts if part)
 
 
@@ -196,13 +196,14 @@ class _Binding:
     def find(self) -> Wait:
         """Return the cause, with its figures."""
         ledger, shape = self._ledger, self._shape
-        if not placement.permitted(ledger, shape):
+        permitted = placement.permitted(ledger, shape)
+        if not permitted:
             return self._wait(Cause.NO_WORKER)
         if not placement.hosts(ledger, shape):
             return self._lacks(Cause.TOO_LARGE)
         if not self._kinds.may_start(shape):
             return self._wait(Cause.TRIAL)
-        rows = ledger.open_rows() if shape.is_loose else placement.permitted(ledger, shape)
+        rows = ledger.open_rows() if shape.is_loose else permitted
         roomy = [row for row in rows if self._has_room(row)]
         return self._among(roomy) if roomy else self._lacks(Cause.LACKS)
 
@@ -252,7 +253,7 @@ def _ahead(queues: Queues, shape: Shape, key: Key) -> tuple[int, bool]:
     return before + first, True
 
 
-def _relief(wait: Wait, supplies: Sequence[Supply]) -> str:
+def _what_helps(wait: Wait, supplies: Sequence[Supply]) -> str:
     """Return which group could run it, and why it does not yet; empty if none is there, or none is needed."""
     if wait.cause not in (Cause.NO_WORKER, Cause.TOO_LARGE, Cause.LACKS) or wait.allowed or not supplies:
         return ""

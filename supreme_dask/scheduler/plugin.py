@@ -29,7 +29,6 @@ from supreme_dask.scheduler.act import RECALLED, SIGNATURES, Hands
 from supreme_dask.scheduler.autoscalers import Autoscalers
 from supreme_dask.scheduler.demands import Demands
 from supreme_dask.scheduler.draining import Drains
-from supreme_dask.scheduler.explaining import Explaining
 from supreme_dask.scheduler.ghosts import Ghosts
 from supreme_dask.scheduler.guard import guarded, or_both_fail, or_stock, safely
 from supreme_dask.scheduler.inbox import Inbox, answering
@@ -41,8 +40,7 @@ from supreme_dask.scheduler.relief import Relief
 from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.scheduler.silence import SilenceWatch
 from supreme_dask.scheduler.walls import Walls
-from supreme_dask.scheduler.web.mounting import Mounting
-from supreme_dask.scheduler.web.view import View
+from supreme_dask.scheduler.web.mounting import Web
 from supreme_dask.worker.notice import NannyNotice, WorkerNotice
 from supreme_dask.worker.plugin import MeterPlugin
 
@@ -98,9 +96,7 @@ class SupremePlugin(SchedulerPlugin):
         self._placing.guard = partial(guarded, self)
         self.drains = Drains(scheduler, self.admission, self._hands, self._placing.recall_all)
         self.scaling = ScalabilityEngine(scheduler, self.admission, self.drains, self._hands)
-        self._explaining = Explaining(scheduler, self.admission, self.scaling.supplies)
-        self._view = View(scheduler, self.admission, self.scaling)
-        self._mounting = Mounting(scheduler, self._view, self._explain)
+        self._web = Web(scheduler, self.admission, self.scaling)
         self._kills.launchable = self.scaling.largest_to_launch
         self._placing.on_held = self._held
         self._placing.is_scaled = lambda: self.scaling.wanted and self.scaling.rules.looks_at_demand
@@ -126,7 +122,7 @@ class SupremePlugin(SchedulerPlugin):
         log.info("supreme-dask places the tasks of this scheduler")
         self._take_stock()
         exchange.attach(scheduler, self.scaling)
-        self._mounting.mount()
+        self._web.mount()
 
     async def _send_plugins(self, scheduler: Scheduler) -> None:
         for plugin in (MeterPlugin(), WorkerNotice()):
@@ -157,7 +153,7 @@ class SupremePlugin(SchedulerPlugin):
         self._pulse.stop()
         self._silence.end()
         self.scaling.end()
-        self._mounting.unmount()
+        self._web.unmount()
         self._hands.uninstall()
 
     def _hand_over(self) -> None:
@@ -207,7 +203,7 @@ class SupremePlugin(SchedulerPlugin):
         }
         return {
             **answering({call: or_stock(self, _no_more, answer) for call, answer in calls.items()}),
-            **answering({"supreme_explain": self._explain, "supreme_look": self._view.look}),
+            **answering(self._web.answers()),
             "supreme_scale": self._scale,
             "versions": compatibility.with_version(self._scheduler.versions),
             **self._for_autoscalers(),
@@ -257,10 +253,6 @@ class SupremePlugin(SchedulerPlugin):
     def _leave(self, *, worker: str, seconds: float) -> bool:
         """Let a worker leave that was given notice; tell whether that is looked after."""
         return self.drains.leave(worker, seconds)
-
-    def _explain(self, key: Any) -> dict[str, Any]:
-        """Return where a task is, and why."""
-        return self._explaining.explain(key).to_wire()
 
     def _scale(self, **told: Any) -> dict[str, Any] | None:
         """Return the plan for whoever makes workers; what is wrong with his question is told to him."""

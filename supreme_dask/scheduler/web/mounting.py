@@ -10,6 +10,9 @@ from distributed.scheduler import Scheduler
 from tornado import web
 from tornado.ioloop import IOLoop
 
+from supreme_dask.core.admission import Admission
+from supreme_dask.scheduler.explaining import Explaining
+from supreme_dask.scheduler.scaling import ScalabilityEngine
 from supreme_dask.scheduler.web import api
 from supreme_dask.scheduler.web.view import View
 
@@ -18,21 +21,25 @@ log = logging.getLogger(__name__)
 _ENTRY = "supreme"
 
 
-class Mounting:
-    """What one scheduler serves over HTTP.
+class Web:
+    """What one scheduler shows: over HTTP, and to the clients and commands that ask it.
 
     Parameters
     ----------
-    explain
-        Returns where the task of a key is, and why.
+    scheduler, admission, scaling
+        Of the plugin that it belongs to.
     """
 
-    def __init__(self, scheduler: Scheduler, view: View, explain: Callable[[str], dict[str, Any]]) -> None:
+    def __init__(self, scheduler: Scheduler, admission: Admission, scaling: ScalabilityEngine) -> None:
         self._scheduler = scheduler
-        self._view = view
-        self._explain = explain
+        self._view = View(scheduler, admission, scaling)
+        self._explaining = Explaining(scheduler, admission, scaling.supplies)
         self._served: list[Any] = []
         self._navigation: list[str] = []
+
+    def answers(self) -> dict[str, Callable[..., Any]]:
+        """Return what answers calls, by name."""
+        return {"supreme_explain": self._explain, "supreme_look": self._view.look}
 
     def mount(self) -> None:
         """Serve from now on. What cannot be served is left out, with a warning: tasks are placed all the same."""
@@ -54,6 +61,9 @@ class Mounting:
         self._served.clear()
         if _ENTRY in self._navigation:
             self._navigation.remove(_ENTRY)
+
+    def _explain(self, key: Any) -> dict[str, Any]:
+        return self._explaining.explain(key).to_wire()
 
     def _serve_json(self) -> None:
         self._add(api.application(_prefix(self._scheduler), self._view, self._explain))
