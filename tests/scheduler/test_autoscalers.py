@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -15,28 +14,13 @@ from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.plans import Plan
 from supreme_dask.errors import ScalingError
 from tests.scheduler.clusters import GiB, named, plugin, supreme, until
+from tests.scheduler.gates import BEGUN, GO, hold
 
-GO = threading.Event()
-BEGUN = []
 ONE = {"resources": {"memory": GiB, "cpu": 1}, "pure": False}
 SOON = {"demand": {"kind": "demand", "within-seconds": 0.1}, "idle": {"kind": "idle", "after-seconds": 0}}
 ROUTES = [*dask.config.get("distributed.scheduler.http.routes"), "distributed.http.scheduler.api"]
 CONFIG = {"supreme.scaling.policy": SOON, "distributed.scheduler.http.routes": ROUTES}
 QUICK = {"c-default": {"cpu": 2, "memory": "4 GiB", "startup": 0}, "c-gpu": {"cpu": 2, "memory": "4 GiB"}}
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    BEGUN.clear()
-    yield
-    GO.set()
-
-
-def hold(number):
-    BEGUN.append(number)
-    assert GO.wait(20)
-    return number
 
 
 class Operator:

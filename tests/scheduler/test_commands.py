@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 
 import pytest
 from click.testing import CliRunner
@@ -10,19 +9,7 @@ from distributed import Worker
 
 from supreme_dask.cli import main
 from tests.scheduler.clusters import GiB, named, plain, plugin, supreme, until
-
-GO = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    yield
-    GO.set()
-
-
-def hold(*_):
-    assert GO.wait(20)
+from tests.scheduler.gates import GO, hold
 
 
 async def typed(scheduler, *words):

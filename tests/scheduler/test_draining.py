@@ -3,29 +3,18 @@
 import asyncio
 import os
 import signal
-import threading
 import time
 from functools import partial
 
-import pytest
 from distributed import Nanny, wait, worker_client
 from distributed.core import Status
 
 from supreme_dask.scheduler.journal import DrainJournal
 from tests.scheduler.clusters import plugin, supreme, until, worker
+from tests.scheduler.gates import BEGUN, GO
 
 DEMANDS = {"supreme.demands": {"work": {"memory": "1 MiB"}}}  # else the first runs alone
 sized = partial(supreme, config=DEMANDS)
-BEGUN = []
-GO = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    BEGUN.clear()
-    GO.clear()
-    yield
-    GO.set()
 
 
 def work(number, *, held=False):

@@ -1,26 +1,12 @@
 """A person asks where a task is: through a client, by future, key, or what is on the screen."""
 
-import threading
-
 import pytest
 from distributed import Event
 
 from supreme_dask import explain
 from supreme_dask.errors import InactiveError
 from tests.scheduler.clusters import GiB, named, plain, plugin, supreme, until, worker
-
-GO = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    yield
-    GO.set()
-
-
-def hold(*_):
-    assert GO.wait(20)
+from tests.scheduler.gates import GO, hold
 
 
 def total(*numbers):

@@ -1,26 +1,17 @@
 """What the scheduler sees of its cluster."""
 
 import asyncio
-import threading
 from time import monotonic
 
-import pytest
 from distributed import wait
 
 from supreme_dask.core.groups import WorkerGroup, group_of
 from supreme_dask.core.snapshot import GroupView
 from supreme_dask.scheduler.metrics import SystemMetricsMonitor
 from tests.scheduler.clusters import GiB, named, plugin, supreme, until
+from tests.scheduler.gates import GO, hold
 
-GO = threading.Event()
 SMALL = WorkerGroup("small", cpu=2, memory="4 GiB", cost=3600.0)
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    yield
-    GO.set()
 
 
 def monitor(scheduler, *groups):
@@ -33,11 +24,6 @@ def monitor(scheduler, *groups):
         lambda: [GroupView(group) for group in groups],
         lambda name: group_of(name, names),
     )
-
-
-def hold(number):
-    assert GO.wait(20)
-    return number
 
 
 class Counter:

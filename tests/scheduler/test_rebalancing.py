@@ -1,7 +1,6 @@
 """Workers that join and leave: where stored results and held work are afterwards."""
 
 import asyncio
-import threading
 from operator import itemgetter
 from time import monotonic
 
@@ -9,17 +8,10 @@ import pytest
 from distributed import Nanny, Worker, wait
 
 from tests.scheduler.clusters import plugin, supreme, until, worker
+from tests.scheduler.gates import GO
 
 MiB = 2**20
 SIZE = 2 * MiB
-GO = threading.Event()
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    yield
-    GO.set()
 
 
 def block(number):

@@ -2,7 +2,6 @@
 
 import asyncio
 import pickle
-import threading
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -16,29 +15,14 @@ from supreme_dask.core.groups import WorkerGroup
 from supreme_dask.core.plans import Progress
 from supreme_dask.errors import PolicyError
 from tests.scheduler.clusters import GiB, named, plugin, supreme, until
+from tests.scheduler.gates import BEGUN, GO, hold
 
-GO = threading.Event()
-BEGUN = []
 SMALL = WorkerGroup("small", cpu=2, memory="4 GiB", startup=0.2, maximum=10)
 LARGE = WorkerGroup("large", cpu=2, memory="40 GiB", startup=0.2, maximum=10, cost=5.0)
 SOON = {"demand": {"kind": "demand", "within-seconds": 0.1}, "idle": {"kind": "idle"}}
 STAY = {"idle": {"kind": "idle", "after-seconds": 1000}}
 LARGELY = {"memory": 20 * GiB}
 FEW = {"resources": {"memory": GiB, "cpu": 1}, "pure": False}
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    GO.clear()
-    BEGUN.clear()
-    yield
-    GO.set()
-
-
-def hold(number):
-    BEGUN.append(number)
-    assert GO.wait(20)
-    return number
 
 
 def warnings(scheduler):
