@@ -211,14 +211,16 @@ class _Binding:
         """Return what keeps it from the workers that have room for it."""
         ledger, shape, inputs = self._ledger, self._shape, self._inputs
         free = [row for row in rows if placement.fits(ledger, row, shape, inputs)]
-        if not free:
-            promise = rows[0].promise
-            return self._wait(Cause.PROMISED, rows[0].address, kept_for=promise.shape.type if promise else "")
-        if inputs is not None and all(
-            placement.waits_for_inputs(ledger, row, shape, inputs, self._now) for row in free
+        for row in rows if not free else ():
+            if row.promise is not None:
+                return self._wait(Cause.PROMISED, row.address, kept_for=row.promise.shape.type)
+        if (
+            free
+            and inputs is not None
+            and all(placement.waits_for_inputs(ledger, row, shape, inputs, self._now) for row in free)
         ):
             return self._wait(Cause.INPUTS, inputs.home)
-        return self._wait(Cause.TURN, free[0].address)
+        return self._wait(Cause.TURN, (free or rows)[0].address)
 
     def _lacks(self, cause: Cause) -> Wait:
         lacking = placement.refuse(self._ledger, self._shape, self._inputs)

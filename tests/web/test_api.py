@@ -70,7 +70,6 @@ async def test_workers_and_what_waits_are_those_of_the_ledger(client, scheduler)
 @supreme(worker())
 async def test_a_task_is_explained_by_its_key(client, scheduler, *_):
     for key in ("plain", ("x-1", 0), "with/slash", "ключ", "a b&c=d", "%41"):
-        await client.submit(sum, [1], key=key)
         future = client.submit(sum, [1], key=key)
         await future
         found = await asked(scheduler, f"explain?key={quote(str(key), safe='')}")
